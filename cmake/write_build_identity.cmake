@@ -1,0 +1,22 @@
+# Run at build time: writes OUT only when the digest changed, so that nothing is rebuilt in vain.
+if(IDENTITY STREQUAL "")
+    file(GLOB_RECURSE FILES RELATIVE ${SOURCE} ${SOURCE}/base/*.[ch] ${SOURCE}/io/*.[ch]
+        ${SOURCE}/shard/*.[ch] ${SOURCE}/schedulers/*.[ch] ${SOURCE}/worker/*.[ch]
+        ${SOURCE}/worker/*.inc ${SOURCE}/trainer/*.[ch])
+    list(SORT FILES)
+    set(ALL "")
+    foreach(FILE ${FILES})
+        file(SHA256 ${SOURCE}/${FILE} DIGEST)
+        string(APPEND ALL "${FILE} ${DIGEST}\n")
+    endforeach()
+    string(SHA256 IDENTITY "${ALL}")
+    string(SUBSTRING ${IDENTITY} 0 16 IDENTITY)
+endif()
+set(TEXT "#define CONVOY_BUILD_IDENTITY \"${IDENTITY}\"\n")
+set(OLD "")
+if(EXISTS ${OUT})
+    file(READ ${OUT} OLD)
+endif()
+if(NOT OLD STREQUAL TEXT)
+    file(WRITE ${OUT} "${TEXT}")
+endif()

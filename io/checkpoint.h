@@ -1,0 +1,34 @@
+/* The checkpoints of a run: RUN/checkpoints/step-000001234.safetensors, best.safetensors beside.
+ *
+ * What is in one is the trainer's business (trainer/state.h); here is how they are named, kept and
+ * found again. The latest is the one with the highest step that verifies, never a pointer.
+ */
+#ifndef IO_CHECKPOINT_H
+#define IO_CHECKPOINT_H
+
+#include "io/safetensors.h"
+
+/* RUN/checkpoints/step-%09lld.safetensors; freed by free(). */
+status checkpoint_path(char **path, const char *run, int64_t step);
+
+/* Called for every checkpoint passed over because it is damaged, with its path and the reason. */
+typedef void (*checkpoint_skipped)(void *context, const char *path, const char *reason);
+
+/* Opens the newest checkpoint of the run that verifies in full. STATUS_NOT_FOUND where there is
+ * none (or none that verifies). Damaged ones are left in place and reported through `skipped`. */
+status checkpoint_open_latest(struct safetensors_file **file, char **path, const char *run,
+    checkpoint_skipped skipped, void *context);
+
+/* Opens PATH, which may be a checkpoint file, a run folder (its latest) or RUN/checkpoints. */
+status checkpoint_open(struct safetensors_file **file, char **path_found, const char *path,
+    checkpoint_skipped skipped, void *context);
+
+/* Deletes all but the `keep` newest by step (keep = 0: deletes none), never `best_step`'s
+ * (-1: none), and temporary files left by a killed job. */
+status checkpoint_retain(const char *run, int keep, int64_t best_step);
+
+/* Points RUN/checkpoints/best.safetensors at the checkpoint of `step`: a hard link made under a
+ * temporary name and renamed; a copy where the file system has no links. */
+status checkpoint_mark_best(const char *run, int64_t step);
+
+#endif

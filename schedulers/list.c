@@ -1,0 +1,3 @@
+#include "schedulers/schedule.h"
+
+const struct kind *const schedules[] = {NULL};

@@ -1,0 +1,3 @@
+#include "shard/transform.h"
+
+const struct kind *const transforms[] = {NULL};

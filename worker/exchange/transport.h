@@ -1,0 +1,51 @@
+/* How bytes travel between ranks: a small table of functions, so that the exchange runs over MPI,
+ * inside one process (tests, sanitizers, fuzzing), and over whatever comes.
+ *
+ * Messages between two ranks with one tag arrive in order. Nothing here blocks but `wait`.
+ * Sizes are known to both sides beforehand.
+ */
+#ifndef WORKER_EXCHANGE_TRANSPORT_H
+#define WORKER_EXCHANGE_TRANSPORT_H
+
+#include "base/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* One send or receive under way; `inner` belongs to the transport. */
+struct transport_request {
+    bool active;
+    void *inner;
+};
+
+struct transport {
+    int rank, ranks;
+    const char *host; /* of this rank, for messages */
+    /* Payload bytes handed to send since the transport was made. */
+    int64_t bytes_sent, bytes_received;
+    status (*send)(struct transport *transport, struct transport_request *request, int peer,
+        int tag, const void *bytes, size_t size);
+    status (*receive)(struct transport *transport, struct transport_request *request, int peer,
+        int tag, void *bytes, size_t size);
+    /* *done tells whether the request is complete; a request that is not active is complete. */
+    status (*test)(struct transport *transport, struct transport_request *request, bool *done);
+    /* Gives the processor away for a moment while waiting (ranks may outnumber cores). */
+    void (*pause)(struct transport *transport);
+    /* Ends the whole job at once with exit code `code`. Does not return. */
+    void (*abort)(struct transport *transport, int code);
+    void (*destroy)(struct transport *transport);
+};
+
+/* Waits for a request, calling test and pause. */
+status transport_wait(struct transport *transport, struct transport_request *request);
+
+/* Over MPI_COMM_WORLD (duplicated): collective. MPI must be initialised. Ranks are ordered by
+ * (node, rank on the node), so that subtrees stay inside a node; `transport->rank` is that order,
+ * and rank 0 is MPI's rank 0. */
+status transport_mpi_create(struct transport **transport);
+
+/* `ranks` transports inside one process, one a thread. All must be destroyed together. */
+status transport_memory_create(struct transport **transports, int ranks);
+
+#endif

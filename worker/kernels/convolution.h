@@ -1,0 +1,85 @@
+/* Convolution, forward and both ways backward, for every shape; linear layers too, since a linear
+ * layer is a convolution whose kernel covers its whole input (the packing of its weights, O x C x H
+ * x W, is then what undoes the order of a flatten).
+ *
+ * All three directions are sums of small matrix products over a list of blocks (a batch-reduce
+ * matrix product: Georganas et al., "Anatomy of high-performance deep learning convolutions on SIMD
+ * architectures", SC 2018): a register tile of output pixels x channels, a run of inputs broadcast
+ * against packed weights. Each output element is computed by one thread as one chain of fused
+ * multiply-adds in an order that depends on the layer's shape alone.
+ *
+ * Weights are packed [oc/32][ic/16][kh][kw][16 ic][32 oc], the last block 16 wide where the number
+ * of 16-blocks of oc is odd. With groups, a block of oc has only the ic blocks of its own groups,
+ * and elements that cross groups are zero and stay so.
+ *
+ * Nothing here allocates; scratch is planned. Not for all ranks together.
+ */
+#ifndef WORKER_KERNELS_CONVOLUTION_H
+#define WORKER_KERNELS_CONVOLUTION_H
+
+#include "worker/kernels/kernels.h"
+#include "worker/pass.h"
+#include "worker/tensor.h"
+
+struct convolution_shape {
+    struct shape input;
+    int output_channels;
+    int kernel_height, kernel_width;
+    int stride_height, stride_width;
+    int pad_height, pad_width;
+    int dilation_height, dilation_width;
+    int groups;
+};
+
+/* The output's shape. Fails with STATUS_USAGE where the kernel does not fit. */
+status convolution_output(struct shape *output, const struct convolution_shape *shape);
+
+struct convolution; /* a planned one */
+
+/* Plans for `threads` threads and passes of at most `pictures` pictures and `leaves` leaves. */
+status convolution_create(struct convolution **convolution, const struct convolution_shape *shape,
+    const struct kernels *kernels, enum engine_kernels engine, int threads, int pictures,
+    int leaves);
+void convolution_destroy(struct convolution *convolution);
+
+/* What the tensors must offer: the border of the input, and of the output's gradient. */
+void convolution_input_border(int *height, int *width, const struct convolution *convolution);
+void convolution_gradient_border(int *height, int *width, const struct convolution *convolution);
+
+size_t convolution_packed_size(const struct convolution *convolution); /* floats, multiple of 16 */
+size_t convolution_scratch_bytes(const struct convolution *convolution);  /* over all threads */
+int64_t convolution_multiply_adds(const struct convolution *convolution); /* forward, a picture */
+/* "direct 3x3 avx512 14x32": the plan, for inspect. */
+const char *convolution_kernel(const struct convolution *convolution);
+
+/* Between standard order (O, I / groups, KH, KW) and packed. Packing writes the padding (zero). */
+void convolution_pack(float *packed, const float *standard, const struct convolution *convolution);
+void convolution_unpack(
+    float *standard, const float *packed, const struct convolution *convolution);
+
+/* output = input * weights + bias (bias[output blocks * 16], padding lanes zero; NULL: none), for
+ * pictures 0 .. pictures-1. Writes every lane of every pixel, padding lanes zero; not the border.
+ */
+void convolution_forward(const struct tensor *output, const struct tensor *input,
+    const float *weights, const float *bias, int pictures, const struct convolution *convolution,
+    void *scratch);
+
+/* input_gradient = the transposed product; overwrites every pixel inside the border, lanes of
+ * padding channels zero. The border of output_gradient is read and must be zero. */
+void convolution_backward_data(const struct tensor *input_gradient,
+    const struct tensor *output_gradient, const float *weights, int pictures,
+    const struct convolution *convolution, void *scratch);
+
+/* gradient[s] (packed, already at the parameter's place) = the sum over subtree s of the pass, by
+ * chain, leaf and tree (a chain is the fewest consecutive pictures of one leaf that make 128 output
+ * pixels); a subtree without pictures gets zeros. */
+void convolution_backward_weights(float *const *gradient, const struct tensor *input,
+    const struct tensor *output_gradient, const struct pass *pass,
+    const struct convolution *convolution, void *scratch);
+
+/* Sum of output_gradient over pixels and pictures, by subtree: gradient[s][blocks * 16]. `scratch`
+ * holds leaves * blocks * 16 floats. */
+void convolution_backward_bias(float *const *gradient, const struct tensor *output_gradient,
+    const struct pass *pass, float *scratch);
+
+#endif

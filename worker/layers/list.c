@@ -1,0 +1,3 @@
+#include "worker/net.h"
+
+const struct kind *const layers[] = {NULL};

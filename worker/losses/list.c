@@ -1,0 +1,3 @@
+#include "worker/loss.h"
+
+const struct kind *const losses[] = {NULL};

@@ -1,0 +1,104 @@
+/* A network: layers built from a model's document, planned once, run pass by pass.
+ *
+ * net_create does everything that can fail: it parses the layers, checks shapes, declares
+ * parameters and plans memory, and its errors name the layer and its line. Nothing is allocated
+ * afterwards, and forward and backward cannot fail.
+ *
+ * Not for all ranks together: each rank has its own net; none of these talk to other ranks.
+ */
+#ifndef WORKER_NET_H
+#define WORKER_NET_H
+
+#include "base/document.h"
+#include "base/options.h"
+#include "base/shape.h"
+#include "base/target.h"
+#include "worker/kernels/kernels.h"
+#include "worker/parameter.h"
+#include "worker/pass.h"
+
+#include <stdio.h>
+
+struct net_options {
+    int pictures;      /* the most of one pass */
+    int leaves;        /* the most leaves of one pass */
+    int leaf;          /* the most pictures of one leaf */
+    int smallest_leaf; /* the fewest pictures of a leaf that is not empty: batch norm refuses
+                          to plan where it cannot compute (0: not checked) */
+    int threads;       /* OpenMP threads, at least 1 */
+    bool training;     /* false: forward only, no gradients planned */
+    enum engine_kernels engine;
+    const struct choice *loss; /* worker/loss.h; NULL: none (predict) */
+    bool plan_only;            /* inspect: no memory is reserved, nothing can be run */
+};
+
+struct net;
+
+/* `model` is the mapping with `input` and `layers`. The document must outlive the net. Fails with
+ * STATUS_USAGE naming file, line, column and layer. */
+status net_create(struct net **net, const struct node *model, const struct net_options *options);
+void net_destroy(struct net *net);
+
+struct shape net_input_shape(const struct net *net);
+struct shape net_output_shape(const struct net *net);
+
+/* The parameters in packed order, and the length in floats of a packed vector. The first
+ * NET_METRICS floats of a *gradient* vector are no parameter but the sums of the loss (below). */
+int net_parameter_count(const struct net *net);
+const struct parameter *net_parameter(const struct net *net, int index);
+size_t net_vector_size(const struct net *net);
+/* The weights (packed vector, owned by the net; written by initialisers, optimizer and loading). */
+float *net_weights(struct net *net);
+
+/* First weights, from the layers' initialisers: a pure function of model and seed. */
+void net_initialise(struct net *net, uint64_t seed);
+
+/* Sums over pictures that travel with the gradient, exact counts as floats. */
+#define NET_METRICS 16
+enum net_metric { NET_LOSS, NET_CORRECT, NET_CORRECT_5, NET_PICTURES };
+
+/* Loads pixels[pictures][channels][height][width] and targets[pictures] and runs all layers and
+ * the loss. The loss's sums over each subtree are in gradient[s][0 .. NET_METRICS) where
+ * pass->gradient is given. `targets` NULL: no loss. */
+void net_forward(
+    struct net *net, const struct pass *pass, const float *pixels, const struct target *targets);
+
+/* The output of the last forward, planar [pictures][channels][height][width]. */
+void net_output(float *planar, const struct net *net, int pictures);
+
+/* Runs backward after a training forward of the same pass. As soon as elements [from, to) of every
+ * gradient[s] are final, calls `ready` (not NULL); ranges come in order, from 0 to the vector's
+ * size, without gaps. `between` is called between kernels, so that an exchange can move on; either
+ * may be NULL. Both are called on the calling thread. */
+struct net_hooks {
+    void (*ready)(void *context, size_t from, size_t to);
+    void (*between)(void *context);
+    void *context;
+};
+void net_backward(struct net *net, const struct pass *pass, const struct net_hooks *hooks);
+
+/* After a forward whose loss is not finite: the name of the first layer whose output is not
+ * (running forward again, layer by layer), or "loss"; NULL if all is finite. */
+const char *net_find_not_finite(
+    struct net *net, const struct pass *pass, const float *pixels, const struct target *targets);
+
+/* What inspect prints. */
+struct layer_report {
+    const char *name, *kind;
+    const char *kernel; /* "direct avx512 3x3 14x32", "blas im2col", ...: "" if none */
+    struct shape output;
+    int64_t parameters;    /* learnable elements, statistics not counted */
+    int64_t multiply_adds; /* of forward, a picture */
+    const struct node *node;
+};
+int net_layer_count(const struct net *net);
+struct layer_report net_layer_report(const struct net *net, int index);
+struct net_memory {
+    size_t weights, gradients_each, activations, scratch; /* bytes */
+};
+struct net_memory net_memory_report(const struct net *net);
+
+/* Every kind of layer and container. */
+extern const struct kind *const layers[]; /* NULL-terminated */
+
+#endif
