@@ -17,6 +17,7 @@ target_compile_definitions(convoy_flags INTERFACE _GNU_SOURCE)
 target_compile_options(convoy_flags INTERFACE
     -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-format-truncation
     -ffp-contract=off -fno-math-errno -fno-trapping-math -fvisibility=hidden
+    -fmacro-prefix-map=${CMAKE_SOURCE_DIR}/= # __FILE__ in a trace: the same in every checkout
     $<$<BOOL:${CONVOY_WERROR}>:-Werror>)
 if(CONVOY_SANITIZE)
     target_compile_options(convoy_flags INTERFACE -fsanitize=${CONVOY_SANITIZE}
