@@ -1,0 +1,91 @@
+/* AVX2 and FMA: v16 is two registers. */
+#include "worker/kernels/instruction_sets.h"
+#include "worker/kernels/vector.h"
+
+#include <immintrin.h>
+
+typedef struct {
+    __m256 low, high;
+} v16;
+
+#define BOTH(operation, a, b)                                                                      \
+    (v16) {                                                                                        \
+        operation((a).low, (b).low), operation((a).high, (b).high)                                 \
+    }
+
+KERNEL_INLINE v16 v16_zero(void) {
+    return (v16){_mm256_setzero_ps(), _mm256_setzero_ps()};
+}
+KERNEL_INLINE v16 v16_set1(float x) {
+    __m256 vector = _mm256_set1_ps(x);
+    return (v16){vector, vector};
+}
+KERNEL_INLINE v16 v16_load(const float *p) {
+    return (v16){_mm256_load_ps(p), _mm256_load_ps(p + 8)};
+}
+KERNEL_INLINE v16 v16_loadu(const float *p) {
+    return (v16){_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)};
+}
+KERNEL_INLINE void v16_store(float *p, v16 a) {
+    _mm256_store_ps(p, a.low);
+    _mm256_store_ps(p + 8, a.high);
+}
+KERNEL_INLINE void v16_storeu(float *p, v16 a) {
+    _mm256_storeu_ps(p, a.low);
+    _mm256_storeu_ps(p + 8, a.high);
+}
+KERNEL_INLINE v16 v16_add(v16 a, v16 b) {
+    return BOTH(_mm256_add_ps, a, b);
+}
+KERNEL_INLINE v16 v16_sub(v16 a, v16 b) {
+    return BOTH(_mm256_sub_ps, a, b);
+}
+KERNEL_INLINE v16 v16_mul(v16 a, v16 b) {
+    return BOTH(_mm256_mul_ps, a, b);
+}
+KERNEL_INLINE v16 v16_div(v16 a, v16 b) {
+    return BOTH(_mm256_div_ps, a, b);
+}
+KERNEL_INLINE v16 v16_fma(v16 a, v16 b, v16 c) {
+    return (v16){_mm256_fmadd_ps(a.low, b.low, c.low), _mm256_fmadd_ps(a.high, b.high, c.high)};
+}
+KERNEL_INLINE v16 v16_fnma(v16 a, v16 b, v16 c) {
+    return (v16){_mm256_fnmadd_ps(a.low, b.low, c.low), _mm256_fnmadd_ps(a.high, b.high, c.high)};
+}
+KERNEL_INLINE v16 v16_sqrt(v16 a) {
+    return (v16){_mm256_sqrt_ps(a.low), _mm256_sqrt_ps(a.high)};
+}
+KERNEL_INLINE v16 v16_max(v16 a, v16 b) {
+    return BOTH(_mm256_max_ps, a, b);
+}
+KERNEL_INLINE v16 v16_min(v16 a, v16 b) {
+    return BOTH(_mm256_min_ps, a, b);
+}
+KERNEL_INLINE v16 v16_select_greater(v16 a, v16 b, v16 x, v16 y) {
+    return (v16){
+        _mm256_blendv_ps(y.low, x.low, _mm256_cmp_ps(a.low, b.low, _CMP_GT_OQ)),
+        _mm256_blendv_ps(y.high, x.high, _mm256_cmp_ps(a.high, b.high, _CMP_GT_OQ)),
+    };
+}
+KERNEL_INLINE v16 v16_first(v16 a, int count) {
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    __m256i low = _mm256_cmpgt_epi32(_mm256_set1_epi32(count), lane);
+    __m256i high = _mm256_cmpgt_epi32(_mm256_set1_epi32(count - 8), lane);
+    return (v16){_mm256_and_ps(a.low, _mm256_castsi256_ps(low)),
+        _mm256_and_ps(a.high, _mm256_castsi256_ps(high))};
+}
+KERNEL_INLINE float v16_sum(v16 a) {
+    __m256 eight = _mm256_add_ps(a.low, a.high);
+    __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+#include "worker/kernels/elementwise.inc"
+#include "worker/kernels/product.inc"
+
+const struct kernels kernels_avx2 = {
+    .isa = CPU_ISA_AVX2,
+    .product = PRODUCT_KERNELS,
+    .elementwise = ELEMENTWISE_KERNELS,
+};

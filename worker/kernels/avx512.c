@@ -1,0 +1,74 @@
+/* AVX-512 (F, VL, DQ, BW): v16 is one register. */
+#include "worker/kernels/instruction_sets.h"
+#include "worker/kernels/vector.h"
+
+#include <immintrin.h>
+
+typedef __m512 v16;
+
+KERNEL_INLINE v16 v16_zero(void) {
+    return _mm512_setzero_ps();
+}
+KERNEL_INLINE v16 v16_set1(float x) {
+    return _mm512_set1_ps(x);
+}
+KERNEL_INLINE v16 v16_load(const float *p) {
+    return _mm512_load_ps(p);
+}
+KERNEL_INLINE v16 v16_loadu(const float *p) {
+    return _mm512_loadu_ps(p);
+}
+KERNEL_INLINE void v16_store(float *p, v16 a) {
+    _mm512_store_ps(p, a);
+}
+KERNEL_INLINE void v16_storeu(float *p, v16 a) {
+    _mm512_storeu_ps(p, a);
+}
+KERNEL_INLINE v16 v16_add(v16 a, v16 b) {
+    return _mm512_add_ps(a, b);
+}
+KERNEL_INLINE v16 v16_sub(v16 a, v16 b) {
+    return _mm512_sub_ps(a, b);
+}
+KERNEL_INLINE v16 v16_mul(v16 a, v16 b) {
+    return _mm512_mul_ps(a, b);
+}
+KERNEL_INLINE v16 v16_div(v16 a, v16 b) {
+    return _mm512_div_ps(a, b);
+}
+KERNEL_INLINE v16 v16_fma(v16 a, v16 b, v16 c) {
+    return _mm512_fmadd_ps(a, b, c);
+}
+KERNEL_INLINE v16 v16_fnma(v16 a, v16 b, v16 c) {
+    return _mm512_fnmadd_ps(a, b, c);
+}
+KERNEL_INLINE v16 v16_sqrt(v16 a) {
+    return _mm512_sqrt_ps(a);
+}
+KERNEL_INLINE v16 v16_max(v16 a, v16 b) {
+    return _mm512_max_ps(a, b);
+}
+KERNEL_INLINE v16 v16_min(v16 a, v16 b) {
+    return _mm512_min_ps(a, b);
+}
+KERNEL_INLINE v16 v16_select_greater(v16 a, v16 b, v16 x, v16 y) {
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), y, x);
+}
+KERNEL_INLINE v16 v16_first(v16 a, int count) {
+    return _mm512_maskz_mov_ps((__mmask16)((1u << count) - 1), a);
+}
+KERNEL_INLINE float v16_sum(v16 a) {
+    __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
+    __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+#include "worker/kernels/elementwise.inc"
+#include "worker/kernels/product.inc"
+
+const struct kernels kernels_avx512 = {
+    .isa = CPU_ISA_AVX512,
+    .product = PRODUCT_KERNELS,
+    .elementwise = ELEMENTWISE_KERNELS,
+};

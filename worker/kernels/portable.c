@@ -1,0 +1,106 @@
+/* Plain C, for any processor: v16 is an array. The reference for what the others must give. */
+#include "worker/kernels/instruction_sets.h"
+#include "worker/kernels/vector.h"
+
+#include <math.h>
+
+typedef struct {
+    float lane[16];
+} v16;
+
+#define LANES for (int l = 0; l < 16; l++)
+
+KERNEL_INLINE v16 v16_set1(float x) {
+    v16 r;
+    LANES r.lane[l] = x;
+    return r;
+}
+KERNEL_INLINE v16 v16_zero(void) {
+    return v16_set1(0.0f);
+}
+KERNEL_INLINE v16 v16_loadu(const float *p) {
+    v16 r;
+    LANES r.lane[l] = p[l];
+    return r;
+}
+KERNEL_INLINE v16 v16_load(const float *p) {
+    return v16_loadu(p);
+}
+KERNEL_INLINE void v16_storeu(float *p, v16 a) {
+    LANES p[l] = a.lane[l];
+}
+KERNEL_INLINE void v16_store(float *p, v16 a) {
+    v16_storeu(p, a);
+}
+KERNEL_INLINE v16 v16_add(v16 a, v16 b) {
+    v16 r;
+    LANES r.lane[l] = a.lane[l] + b.lane[l];
+    return r;
+}
+KERNEL_INLINE v16 v16_sub(v16 a, v16 b) {
+    v16 r;
+    LANES r.lane[l] = a.lane[l] - b.lane[l];
+    return r;
+}
+KERNEL_INLINE v16 v16_mul(v16 a, v16 b) {
+    v16 r;
+    LANES r.lane[l] = a.lane[l] * b.lane[l];
+    return r;
+}
+KERNEL_INLINE v16 v16_div(v16 a, v16 b) {
+    v16 r;
+    LANES r.lane[l] = a.lane[l] / b.lane[l];
+    return r;
+}
+KERNEL_INLINE v16 v16_max(v16 a, v16 b) {
+    v16 r;
+    LANES r.lane[l] = a.lane[l] > b.lane[l] ? a.lane[l] : b.lane[l];
+    return r;
+}
+KERNEL_INLINE v16 v16_min(v16 a, v16 b) {
+    v16 r;
+    LANES r.lane[l] = a.lane[l] < b.lane[l] ? a.lane[l] : b.lane[l];
+    return r;
+}
+KERNEL_INLINE v16 v16_fma(v16 a, v16 b, v16 c) {
+    v16 r;
+    LANES r.lane[l] = fmaf(a.lane[l], b.lane[l], c.lane[l]);
+    return r;
+}
+KERNEL_INLINE v16 v16_fnma(v16 a, v16 b, v16 c) {
+    v16 r;
+    LANES r.lane[l] = fmaf(-a.lane[l], b.lane[l], c.lane[l]);
+    return r;
+}
+KERNEL_INLINE v16 v16_sqrt(v16 a) {
+    v16 r;
+    LANES r.lane[l] = sqrtf(a.lane[l]);
+    return r;
+}
+KERNEL_INLINE v16 v16_select_greater(v16 a, v16 b, v16 x, v16 y) {
+    v16 r;
+    LANES r.lane[l] = a.lane[l] > b.lane[l] ? x.lane[l] : y.lane[l];
+    return r;
+}
+KERNEL_INLINE v16 v16_first(v16 a, int count) {
+    v16 r;
+    LANES r.lane[l] = l < count ? a.lane[l] : 0.0f;
+    return r;
+}
+KERNEL_INLINE float v16_sum(v16 a) {
+    for (int width = 8; width > 0; width /= 2) {
+        for (int l = 0; l < width; l++) {
+            a.lane[l] += a.lane[l + width];
+        }
+    }
+    return a.lane[0];
+}
+
+#include "worker/kernels/elementwise.inc"
+#include "worker/kernels/product.inc"
+
+const struct kernels kernels_portable = {
+    .isa = CPU_ISA_PORTABLE,
+    .product = PRODUCT_KERNELS,
+    .elementwise = ELEMENTWISE_KERNELS,
+};

@@ -1,0 +1,35 @@
+/* The vector of 16 floats on which all kernels are written: v16, one lane a channel.
+ *
+ * There is nothing to include from here but one macro: every instruction set's file (avx512.c,
+ * avx2.c, portable.c) defines the type v16 and the operations below for itself, all of them static,
+ * so that no function compiled for one instruction set can be linked into code meant for another.
+ * Each operation is one correctly rounded IEEE operation a lane, and lanes never mix: therefore
+ * every set gives the same bits.
+ *
+ *     v16 v16_zero(void)                       0 in every lane
+ *     v16 v16_set1(float x)                    x in every lane
+ *     v16 v16_load(const float *p)             p[0..16), p aligned to 64 bytes
+ *     v16 v16_loadu(const float *p)            the same, any p
+ *     void v16_store(float *p, v16 a)          aligned to 64 bytes
+ *     void v16_storeu(float *p, v16 a)
+ *     v16 v16_add(v16 a, v16 b)                a + b
+ *     v16 v16_sub(v16 a, v16 b)                a - b
+ *     v16 v16_mul(v16 a, v16 b)                a * b
+ *     v16 v16_div(v16 a, v16 b)                a / b
+ *     v16 v16_fma(v16 a, v16 b, v16 c)         a * b + c, rounded once
+ *     v16 v16_fnma(v16 a, v16 b, v16 c)        c - a * b, rounded once
+ *     v16 v16_sqrt(v16 a)
+ *     v16 v16_max(v16 a, v16 b)                a > b ? a : b (so b where either is not a number)
+ *     v16 v16_min(v16 a, v16 b)                a < b ? a : b
+ *     v16 v16_select_greater(a, b, x, y)       a > b ? x : y, lane by lane
+ *     v16 v16_first(v16 a, int count)          lanes 0 .. count-1 of a, the others 0
+ *     float v16_sum(v16 a)                     all lanes, by one fixed tree: lane l + lane l+8,
+ *                                              then l + l+4, l + l+2, l + l+1
+ */
+#ifndef WORKER_KERNELS_VECTOR_H
+#define WORKER_KERNELS_VECTOR_H
+
+/* How every operation and every body is declared: local to its file, always inlined. */
+#define KERNEL_INLINE static inline __attribute__((always_inline, unused))
+
+#endif

@@ -1,0 +1,92 @@
+#include "worker/tensor.h"
+
+#include "base/memory.h"
+
+#include <string.h>
+
+void tensor_init(
+    struct tensor *tensor, struct shape shape, int border_height, int border_width, int pictures) {
+    *tensor = (struct tensor){
+        .shape = shape,
+        .type = ELEMENT_FLOAT32,
+        .border_height = border_height,
+        .border_width = border_width,
+        .pictures = pictures,
+    };
+    tensor->row_stride = ((ptrdiff_t)shape.width + 2 * border_width) * CHANNEL_BLOCK;
+    tensor->block_stride = ((ptrdiff_t)shape.height + 2 * border_height) * tensor->row_stride;
+    tensor->picture_stride = shape_blocks(shape.channels) * tensor->block_stride;
+}
+
+size_t tensor_bytes(const struct tensor *tensor) {
+    size_t bytes = (size_t)tensor->pictures * (size_t)tensor->picture_stride * sizeof(float);
+    return (bytes + MEMORY_ALIGNMENT - 1) / MEMORY_ALIGNMENT * MEMORY_ALIGNMENT;
+}
+
+void tensor_place(struct tensor *tensor, void *memory) {
+    tensor->data = (float *)memory + tensor->border_height * tensor->row_stride +
+                   (ptrdiff_t)tensor->border_width * CHANNEL_BLOCK;
+}
+
+static void clear_pixels(float *pixels, ptrdiff_t count) {
+    memset(pixels, 0, (size_t)count * CHANNEL_BLOCK * sizeof(float));
+}
+
+/* Zeroes the border of one channel block; it begins and ends with whole rows. */
+static void clear_block_border(const struct tensor *tensor, int picture, int block) {
+    int height = tensor->shape.height, width = tensor->shape.width;
+    int above = tensor->border_height, beside = tensor->border_width;
+    ptrdiff_t row = tensor->row_stride / CHANNEL_BLOCK;
+    clear_pixels(tensor_at(tensor, picture, block, -above, -beside), above * row);
+    for (int h = 0; h < height; h++) {
+        clear_pixels(tensor_at(tensor, picture, block, h, -beside), beside);
+        clear_pixels(tensor_at(tensor, picture, block, h, width), beside);
+    }
+    clear_pixels(tensor_at(tensor, picture, block, height, -beside), above * row);
+}
+
+void tensor_clear_border(const struct tensor *tensor, int first, int count) {
+    if (tensor->border_height == 0 && tensor->border_width == 0) {
+        return;
+    }
+    int blocks = shape_blocks(tensor->shape.channels);
+    for (int picture = first; picture < first + count; picture++) {
+        for (int block = 0; block < blocks; block++) {
+            clear_block_border(tensor, picture, block);
+        }
+    }
+}
+
+void tensor_load_planar(const struct tensor *tensor, const float *planar, int count) {
+    struct shape shape = tensor->shape;
+    size_t pixels = (size_t)shape.height * (size_t)shape.width;
+    tensor_clear_border(tensor, 0, count);
+    for (int picture = 0; picture < count; picture++) {
+        for (int c = 0; c < shape_blocks(shape.channels) * CHANNEL_BLOCK; c++) {
+            const float *from =
+                planar + ((size_t)picture * (size_t)shape.channels + (size_t)c) * pixels;
+            for (int h = 0; h < shape.height; h++) {
+                float *to = tensor_at(tensor, picture, c / CHANNEL_BLOCK, h, 0) + c % CHANNEL_BLOCK;
+                for (int w = 0; w < shape.width; w++) {
+                    bool padding = c >= shape.channels;
+                    to[w * CHANNEL_BLOCK] = padding ? 0.0f : from[h * shape.width + w];
+                }
+            }
+        }
+    }
+}
+
+void tensor_store_planar(float *planar, const struct tensor *tensor, int count) {
+    struct shape shape = tensor->shape;
+    for (int picture = 0; picture < count; picture++) {
+        for (int c = 0; c < shape.channels; c++) {
+            for (int h = 0; h < shape.height; h++) {
+                const float *from =
+                    tensor_at(tensor, picture, c / CHANNEL_BLOCK, h, 0) + c % CHANNEL_BLOCK;
+                for (int w = 0; w < shape.width; w++) {
+                    *planar++ = from[w * CHANNEL_BLOCK];
+                }
+            }
+        }
+    }
+}
