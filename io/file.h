@@ -26,6 +26,8 @@ status atomic_file_write(struct atomic_file *file, const void *bytes, size_t siz
 status atomic_file_commit(struct atomic_file *file);
 /* Gives up: removes the temporary file. Does nothing after commit. */
 void atomic_file_abandon(struct atomic_file *file);
+/* Whether a file of this name is the unfinished work of some atomic_file_open. */
+bool atomic_file_is_temporary(const char *name);
 
 /* A whole file in memory, `*bytes` freed by free(); one 0 byte follows it. Refuses files above
  * `limit` bytes. */
