@@ -9,6 +9,7 @@
 #include "base/status.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 
 enum node_kind { NODE_NULL, NODE_SCALAR, NODE_LIST, NODE_MAPPING };
 
@@ -20,7 +21,7 @@ struct node {
     struct node *child; /* first entry of a list or mapping */
     struct node *next;  /* next entry of the parent */
     const char *file;   /* where it stands; "command line" for an override */
-    int line, column;   /* from 1; of the key for an entry of a mapping */
+    int line, column;   /* from 1; of the key for an entry of a mapping; 0: unknown */
 };
 
 struct document {
@@ -46,10 +47,18 @@ status document_set(struct document *document, const char *path, struct node *va
 /* A deep copy into another document's pool. */
 status node_copy(struct document *document, struct node **copy, const struct node *node);
 
-/* Writes "file:line:column" into text[size]; returns text. */
+/* Writes "file:line:column" into text[size], or the file alone where the line is 0; returns text.
+ */
 const char *node_place(const struct node *node, char *text, size_t size);
 
-/* FAIL at a node: the message starts with its place. */
+/* Writes a node and everything below it as YAML (block style), indented by `indent`. */
+void node_write(FILE *out, const struct node *node, int indent);
+
+/* Writes one text as a YAML scalar: plain where it reads back as the same text, else in double
+ * quotes. `quoted` = false leaves numbers, true/false and null plain, as they stood in a file. */
+void node_write_text(FILE *out, const char *text, bool quoted);
+
+/* FAIL at a node: the message starts with its place (no place where the node is NULL). */
 #define FAIL_AT(node, code, ...)                                                                   \
     return status_fail_at((node), (code), __FILE__, __LINE__, __func__, __VA_ARGS__)
 status status_fail_at(const struct node *node, status code, const char *file, int line,

@@ -39,10 +39,13 @@ status memory_copy_text(char **copy, const char *text) {
 
 status arena_init(struct arena *arena, size_t size) {
     *arena = (struct arena){0};
+    if (size > SIZE_MAX / 2) {
+        FAIL(STATUS_SYSTEM, "no memory for an arena of %zu bytes", size);
+    }
     size_t bytes = (size + HUGE_PAGE) / HUGE_PAGE * HUGE_PAGE;
     /* One huge page more than needed, so that the base can be aligned to one. */
-    unsigned char *memory = mmap(NULL, bytes + HUGE_PAGE, PROT_READ | PROT_WRITE,
-        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    unsigned char *memory =
+        mmap(NULL, bytes + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) {
         FAIL(STATUS_SYSTEM, "no memory for an arena of %zu bytes", bytes);
     }

@@ -32,7 +32,8 @@ enum option_type {
     OPTION_PAIR,    /* int64_t[2]: one number for both, or a list of two (height, width) */
     OPTION_REALS,   /* struct option_reals: a list of numbers, or one number */
     OPTION_TEXTS,   /* struct option_texts: a list of texts, or one text */
-    OPTION_GROUP,   /* a nested struct with its own table `table`; a scalar sets its first option */
+    OPTION_GROUP,   /* a nested struct with its own table `table`; anything but a mapping sets its
+                       first option */
     OPTION_CHOICE,  /* struct choice: one of `kinds` */
     OPTION_CHOICES, /* struct choices: a list of them */
     OPTION_NODE     /* const struct node *: left to the owner (the layers of a model) */
@@ -40,7 +41,8 @@ enum option_type {
 
 enum option_flags {
     OPTION_REQUIRED = 1,
-    OPTION_CHANGES_BITS = 2, /* enters checkpoint and digest; everything else never does */
+    OPTION_CHANGES_BITS = 2, /* enters checkpoint and digest; everything else never does. On a
+                                group or choice it goes for everything in it */
 };
 
 struct option_reals {
@@ -75,9 +77,10 @@ struct option {
     const char *name;
     enum option_type type;
     size_t offset;
-    const char *initial;             /* default as it would be written; NULL: zero or absent */
+    const char *initial;             /* default as it would be written (a scalar, or a list of
+                                        scalars in brackets); NULL: zero or absent */
     double low, high;                /* range of numbers, both included; both 0: any */
-    int flags;                       /* enum option_flags; a group's flag goes for what is in it */
+    int flags;                       /* enum option_flags */
     const char *help;                /* one line */
     const char *const *names;        /* OPTION_NAME: NULL-terminated */
     const struct option *table;      /* OPTION_GROUP */
@@ -88,13 +91,15 @@ struct option {
     { .name = NULL }
 
 /* Fills `values` from a mapping (NULL or a null node: all defaults). Texts point into the node's
- * document; lists and choices are taken from `pool`. Errors are STATUS_USAGE and name file, line,
- * column, key, value and range; an unknown key or kind names the nearest known one. */
+ * document; lists and choices are taken from `pool`. A key whose value is null has its default.
+ * Errors are STATUS_USAGE and name file, line, column, key, value and range; an unknown key or kind
+ * names the nearest known one. */
 status options_parse(
     void *values, const struct option *table, const struct node *mapping, struct pool *pool);
 
-/* One choice from a node that is a scalar "name" or a mapping {name: options}. `what` names the
- * family in messages ("layer", "schedule"). */
+/* One choice from a node that is a scalar "name" or a mapping {name: options}, where options that
+ * are no mapping set the kind's first option ("dropout: 0.5"). `what` names the family in messages
+ * ("layer", "schedule"). */
 status options_parse_choice(struct choice *choice, const struct kind *const *kinds,
     const struct node *node, const char *what, struct pool *pool);
 
@@ -107,9 +112,6 @@ const struct kind *options_find(const struct kind *const *kinds, const char *nam
  * OPTION_NODE values are written as the document tree they are. */
 void options_write(
     FILE *out, const void *values, const struct option *table, int indent, int flags);
-
-/* Writes a node and everything below it as YAML (block style), indented by `indent`. */
-void node_write(FILE *out, const struct node *node, int indent);
 
 /* For --help: one line an option (name, type, range, default, help). */
 void options_help(FILE *out, const struct option *table, int indent);
