@@ -1,8 +1,5 @@
-#include "trainer/version.h"
+#include "trainer/command_line.h"
 
-#include <stdio.h>
-
-int main(void) {
-    printf("convoy %s (%s)\n", version_number(), version_identity());
-    return 0;
+int main(int argc, char **argv) {
+    return command_line_run(argc, argv);
 }

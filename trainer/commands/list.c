@@ -1,0 +1,9 @@
+#include "trainer/commands/command.h"
+
+extern const struct command command_help, command_version;
+
+const struct command *const commands[] = {
+    &command_help,
+    &command_version,
+    NULL,
+};

@@ -1,0 +1,85 @@
+#include "trainer/job.h"
+
+#include "base/cpu.h"
+#include "trainer/launch.h"
+#include "worker/exchange/agreement.h"
+
+#include <mpi.h>
+#include <sched.h>
+#include <stdlib.h>
+
+/* Counts ranks and cores of this host: the union of what its ranks are bound to. */
+static void measure_host(struct job *job) {
+    MPI_Comm host;
+    MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, job->rank, MPI_INFO_NULL, &host);
+    MPI_Comm_size(host, &job->host_ranks);
+    cpu_set_t mine, all;
+    CPU_ZERO(&mine);
+    CPU_ZERO(&all);
+    sched_getaffinity(0, sizeof mine, &mine);
+    MPI_Allreduce(&mine, &all, (int)sizeof mine, MPI_BYTE, MPI_BOR, host);
+    job->host_cores = CPU_COUNT(&all) > 0 ? CPU_COUNT(&all) : 1;
+    job->cores = cpu_count();
+    MPI_Comm_free(&host);
+}
+
+status job_init(struct job *job) {
+    *job = (struct job){0};
+    if (!launch_by_mpirun()) {
+        /* Without mpirun there is no one to talk to: no daemon, no ports. */
+        setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
+    }
+    int provided;
+    if (MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS) {
+        FAIL(STATUS_SYSTEM, "MPI does not start");
+    }
+    TRY(transport_mpi_create(&job->transport));
+    job->rank = job->transport->rank;
+    job->ranks = job->transport->ranks;
+    measure_host(job);
+    return STATUS_OK;
+}
+
+void job_release(struct job *job) {
+    if (job->transport != NULL) {
+        job->transport->destroy(job->transport);
+    }
+    int started, ended;
+    MPI_Initialized(&started);
+    MPI_Finalized(&ended);
+    if (started && !ended) {
+        MPI_Finalize();
+    }
+    *job = (struct job){0};
+}
+
+status job_plan_threads(int *threads, const struct job *job, int64_t wanted, bool oversubscribe) {
+    int share = job->host_cores / job->host_ranks;
+    share = share < job->cores ? share : job->cores;
+    *threads = wanted > 0 ? (int)wanted : share > 1 ? share : 1;
+    int64_t all = (int64_t)*threads * job->host_ranks;
+    if (all > job->host_cores && !oversubscribe) {
+        FAIL(STATUS_USAGE,
+            "%d ranks with %d threads each are more than the %d cores they may use on %s: start "
+            "fewer, let mpirun bind them to more (--bind-to none), or allow it with "
+            "--oversubscribe",
+            job->host_ranks, *threads, job->host_cores, job->transport->host);
+    }
+    return STATUS_OK;
+}
+
+void job_broadcast(const struct job *job, void *bytes, size_t size) {
+    const size_t most = (size_t)1 << 30; /* MPI counts in int */
+    if (job->ranks == 1) {
+        return;
+    }
+    for (size_t done = 0; done < size;) {
+        size_t part = size - done < most ? size - done : most;
+        MPI_Bcast((char *)bytes + done, (int)part, MPI_BYTE, 0, MPI_COMM_WORLD);
+        done += part;
+    }
+}
+
+status job_agree(const struct job *job, status mine) {
+    return agreement_status(job->transport, mine);
+}

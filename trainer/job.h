@@ -1,0 +1,35 @@
+/* This process as one rank of a job: MPI, the transport, the cores of the host, who speaks.
+ *
+ * MPI is started by job_init alone, and only the commands train, evaluate and doctor call it. A
+ * program started without mpirun is a job of one rank.
+ */
+#ifndef TRAINER_JOB_H
+#define TRAINER_JOB_H
+
+#include "worker/exchange/transport.h"
+
+struct job {
+    struct transport *transport;
+    int rank, ranks;
+    int host_ranks; /* ranks on this host */
+    int host_cores; /* cores that the ranks of this host may use together */
+    int cores;      /* cores that this rank may use */
+};
+
+/* For all ranks. Starts MPI (funneled threads) and makes the transport. */
+status job_init(struct job *job);
+/* For all ranks. Ends MPI. */
+void job_release(struct job *job);
+
+/* Threads of this rank: `wanted`, or with 0 a fair share of the host's cores. Fails with
+ * STATUS_USAGE where the ranks of this host would have more threads than cores, unless
+ * `oversubscribe`. For all ranks (every rank of a host must come; failures may differ). */
+status job_plan_threads(int *threads, const struct job *job, int64_t wanted, bool oversubscribe);
+
+/* For all ranks: copies rank 0's bytes to all. */
+void job_broadcast(const struct job *job, void *bytes, size_t size);
+
+/* For all ranks: whether every rank is well; see agreement_status. */
+status job_agree(const struct job *job, status mine);
+
+#endif

@@ -1,0 +1,27 @@
+#include "trainer/launch.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+
+/* Where the launchers of Open MPI, PMIx, MPICH and Slurm say which rank a process is. */
+static const char *const rank_variables[] = {
+    "OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"};
+
+static const char *launched_rank(void) {
+    for (size_t i = 0; i < sizeof rank_variables / sizeof rank_variables[0]; i++) {
+        const char *text = getenv(rank_variables[i]);
+        if (text != NULL) {
+            return text;
+        }
+    }
+    return NULL;
+}
+
+bool launch_by_mpirun(void) {
+    return launched_rank() != NULL;
+}
+
+bool launch_speaks(void) {
+    const char *text = launched_rank();
+    return text == NULL || atoi(text) == 0;
+}

@@ -1,0 +1,240 @@
+#include "trainer/recipe.h"
+
+#include "base/tree.h"
+#include "io/yaml.h"
+#include "schedulers/schedule.h"
+#include "worker/exchange/exchange.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+int recipe_leaves(const struct recipe *recipe) {
+    return (int)(recipe->train.batch / recipe->train.leaf);
+}
+
+static const struct node *node_at(const struct recipe *recipe, const char *group, const char *key) {
+    const struct node *parent = node_get(recipe->document.root, group);
+    const struct node *node = node_get(parent, key);
+    return node != NULL ? node : parent != NULL ? parent : recipe->document.root;
+}
+
+/* What ranges cannot say. */
+static status check(const struct recipe *recipe) {
+    const struct recipe_train *train = &recipe->train;
+    if (train->batch % train->leaf != 0) {
+        FAIL_AT(node_at(recipe, "train", "batch"), STATUS_USAGE,
+            "train.batch = %" PRId64 " must be a power of two times train.leaf = %" PRId64
+            ": for instance %" PRId64,
+            train->batch, train->leaf, train->leaf * 4);
+    }
+    int64_t leaves = train->batch / train->leaf;
+    if (!tree_is_power_of_two(leaves) || leaves > TREE_LEAVES_LIMIT) {
+        int64_t low = 1;
+        while (low * 2 <= leaves && low * 2 <= TREE_LEAVES_LIMIT) {
+            low *= 2;
+        }
+        FAIL_AT(node_at(recipe, "train", "batch"), STATUS_USAGE,
+            "train.batch / train.leaf = %" PRId64 " leaves, but it must be a power of two of at "
+            "most %d: take batch %" PRId64 " or %" PRId64,
+            leaves, TREE_LEAVES_LIMIT, low * train->leaf, low * 2 * train->leaf);
+    }
+    if (train->chunk > 0 && !tree_is_power_of_two(train->chunk)) {
+        FAIL_AT(node_at(recipe, "train", "chunk"), STATUS_USAGE,
+            "train.chunk = %" PRId64 " leaves must be a power of two", train->chunk);
+    }
+    if (train->stop.patience > 0 && recipe->data.validation == NULL && recipe->data.train != NULL) {
+        FAIL_AT(node_at(recipe, "train", "stop"), STATUS_USAGE,
+            "train.stop.patience needs data.validation");
+    }
+    if (train->from_new.count > 0 && train->from == NULL && recipe->data.train != NULL) {
+        FAIL_AT(
+            node_at(recipe, "train", "from_new"), STATUS_USAGE, "train.from_new needs train.from");
+    }
+    return schedule_check(&train->schedule);
+}
+
+static status fill(struct recipe *recipe) {
+    TRY(options_parse(recipe, recipe_options, recipe->document.root, &recipe->document.pool));
+    if (recipe->model->kind != NODE_MAPPING) {
+        FAIL_AT(recipe->model, STATUS_USAGE,
+            "model must be the path of a model's file or a mapping with input and layers");
+    }
+    return check(recipe);
+}
+
+/* Puts the file that `model: path` names in its place. */
+static status include_model(struct recipe *recipe) {
+    struct document *document = &recipe->document;
+    const struct node *node = node_get(document->root, "model");
+    if (node == NULL || node->kind != NODE_SCALAR) {
+        return STATUS_OK;
+    }
+    const char *path = node->text;
+    /* A path typed on the command line is meant from where the user stands. */
+    if (strcmp(node->file, document->root->file) == 0) {
+        TRY(yaml_relative_path(document, &path, node->text, node->file));
+    }
+    struct node *model;
+    status result = yaml_load(document, &model, path);
+    if (result == STATUS_NOT_FOUND) {
+        FAIL_AT(node, STATUS_USAGE, "model: there is no file %s", path);
+    }
+    TRY(result);
+    return document_set(document, "model", model);
+}
+
+static bool sets_model(const char *override) {
+    return strncmp(override, "model=", 6) == 0;
+}
+
+status recipe_load(
+    struct recipe *recipe, const char *path, const char *const *overrides, int count) {
+    status result = STATUS_OK;
+    *recipe = (struct recipe){0};
+    document_init(&recipe->document);
+    TRY_TO(failed, result, yaml_load(&recipe->document, &recipe->document.root, path));
+    for (int i = 0; i < count; i++) {
+        if (sets_model(overrides[i])) {
+            TRY_TO(failed, result, yaml_override(&recipe->document, overrides[i]));
+        }
+    }
+    TRY_TO(failed, result, include_model(recipe));
+    for (int i = 0; i < count; i++) {
+        if (!sets_model(overrides[i])) {
+            TRY_TO(failed, result, yaml_override(&recipe->document, overrides[i]));
+        }
+    }
+    TRY_TO(failed, result, fill(recipe));
+    return STATUS_OK;
+failed:
+    recipe_release(recipe);
+    return result;
+}
+
+status recipe_parse(struct recipe *recipe, const char *text, size_t size, const char *name) {
+    status result = STATUS_OK;
+    *recipe = (struct recipe){0};
+    document_init(&recipe->document);
+    TRY_TO(failed, result, yaml_parse(&recipe->document, &recipe->document.root, text, size, name));
+    TRY_TO(failed, result, fill(recipe));
+    return STATUS_OK;
+failed:
+    recipe_release(recipe);
+    return result;
+}
+
+void recipe_release(struct recipe *recipe) {
+    document_release(&recipe->document);
+    *recipe = (struct recipe){0};
+}
+
+void recipe_write(FILE *out, const struct recipe *recipe) {
+    options_write(out, recipe, recipe_options, 0, 0);
+}
+
+/* Where validation steers the rate, its cadence changes bits too. */
+static void write_cadence(FILE *out, const struct recipe *recipe) {
+    const struct schedule_operations *schedule =
+        (const struct schedule_operations *)recipe->train.schedule.kind;
+    if (schedule != NULL && schedule->observe != NULL) {
+        fprintf(out, "# validation every %" PRId64 " epochs, %" PRId64 " steps\n",
+            recipe->train.validate_every_epochs, recipe->train.validate_every_steps);
+    }
+}
+
+status recipe_canonical(char **text, const struct recipe *recipe) {
+    size_t size;
+    *text = NULL;
+    FILE *out = open_memstream(text, &size);
+    if (out == NULL) {
+        FAIL(STATUS_SYSTEM, "no memory for the canonical recipe");
+    }
+    options_write(out, recipe, recipe_options, 0, OPTION_CHANGES_BITS);
+    write_cadence(out, recipe);
+    if (fclose(out) != 0) {
+        free(*text);
+        *text = NULL;
+        FAIL(STATUS_SYSTEM, "no memory for the canonical recipe");
+    }
+    return STATUS_OK;
+}
+
+static void describe(char *text, size_t size, const struct node *node) {
+    if (node == NULL) {
+        snprintf(text, size, "absent");
+    } else if (node->kind == NODE_SCALAR) {
+        snprintf(text, size, "%s", node->text);
+    } else if (node->kind == NODE_NULL) {
+        snprintf(text, size, "empty");
+    } else {
+        const struct node *first = node->child;
+        snprintf(text, size, "a %s of %d%s%s%s", node->kind == NODE_LIST ? "list" : "mapping",
+            node_count(node), first != NULL && first->key != NULL ? " (" : "",
+            first != NULL && first->key != NULL ? first->key : "",
+            first != NULL && first->key != NULL ? ", ...)" : "");
+    }
+}
+
+static void extend(char *path, size_t size, const char *above, const struct node *node, int index) {
+    const char *dot = above[0] != '\0' ? "." : "";
+    if (node->key != NULL) {
+        snprintf(path, size, "%s%s%s", above, dot, node->key);
+    } else {
+        snprintf(path, size, "%s%s%d", above, dot, index);
+    }
+}
+
+static status differ(
+    const char *path, const struct node *mine, const struct node *theirs, const char *other) {
+    char a[128], b[128];
+    describe(a, sizeof a, mine);
+    describe(b, sizeof b, theirs);
+    FAIL(STATUS_USAGE, "%s is %s here and %s in %s: it changes bits and cannot change on the way",
+        path, a, b, other);
+}
+
+/* First difference in depth-first order. */
+static status compare(
+    const char *path, const struct node *mine, const struct node *theirs, const char *other) {
+    if (mine == NULL || theirs == NULL || mine->kind != theirs->kind) {
+        return mine == theirs ? STATUS_OK : differ(path, mine, theirs, other);
+    }
+    if (mine->kind == NODE_SCALAR) {
+        return strcmp(mine->text, theirs->text) == 0 ? STATUS_OK
+                                                     : differ(path, mine, theirs, other);
+    }
+    char below[512];
+    const struct node *a = mine->child, *b = theirs->child;
+    for (int i = 0; a != NULL || b != NULL; i++) {
+        extend(below, sizeof below, path, a != NULL ? a : b, i);
+        bool same_key = a != NULL && b != NULL &&
+                        (a->key == NULL || (b->key != NULL && strcmp(a->key, b->key) == 0));
+        if (!same_key) {
+            return a == NULL || b == NULL ? differ(below, a, b, other)
+                                          : differ(path, mine, theirs, other);
+        }
+        TRY(compare(below, a, b, other));
+        a = a->next;
+        b = b->next;
+    }
+    return STATUS_OK;
+}
+
+status recipe_compare(const char *mine, const char *theirs, const char *other) {
+    if (strcmp(mine, theirs) == 0) {
+        return STATUS_OK;
+    }
+    status result = STATUS_OK;
+    struct document document;
+    document_init(&document);
+    struct node *a, *b;
+    TRY_TO(done, result, yaml_parse(&document, &a, mine, strlen(mine), "recipe"));
+    TRY_TO(done, result, yaml_parse(&document, &b, theirs, strlen(theirs), other));
+    TRY_TO(done, result, compare("", a, b, other));
+    FAIL_TO(done, result, STATUS_USAGE,
+        "the cadence of validation, which steers the schedule, is another here than in %s", other);
+done:
+    document_release(&document);
+    return result;
+}

@@ -1,0 +1,128 @@
+/* The keys of a recipe. */
+#include "schedulers/schedule.h"
+#include "shard/order.h"
+#include "shard/transform.h"
+#include "trainer/recipe.h"
+#include "worker/exchange/exchange.h"
+#include "worker/kernels/kernels.h"
+#include "worker/loss.h"
+#include "worker/optimizer.h"
+
+#define BITS OPTION_CHANGES_BITS
+
+static const char *const shuffle_names[] = {
+    [ORDER_NONE] = "none", [ORDER_GLOBAL] = "global", [ORDER_SHARD] = "shard", NULL};
+static const char *const bad_record_names[] = {
+    [RECIPE_BAD_RECORD_FAIL] = "fail", [RECIPE_BAD_RECORD_SKIP] = "skip", NULL};
+static const char *const last_batch_names[] = {
+    [RECIPE_LAST_BATCH_KEEP] = "keep", [RECIPE_LAST_BATCH_DROP] = "drop", NULL};
+static const char *const metric_names[] = {
+    [RECIPE_METRIC_ACCURACY] = "accuracy", [RECIPE_METRIC_LOSS] = "loss", NULL};
+static const char *const kernels_names[] = {
+    [ENGINE_CONVOY] = "convoy", [ENGINE_BLAS] = "blas", NULL};
+static const char *const algorithm_names[] = {
+    [EXCHANGE_TREE] = "tree", [EXCHANGE_RING] = "ring", NULL};
+
+static const struct option data_options[] = {
+    {"train", OPTION_TEXT, offsetof(struct recipe_data, train),
+        .help = "folder of the data set to train on, from where you stand"},
+    {"validation", OPTION_TEXT, offsetof(struct recipe_data, validation),
+        .help = "folder of the data set to validate on"},
+    {"shuffle", OPTION_NAME, offsetof(struct recipe_data, shuffle), .initial = "global",
+        .flags = BITS, .names = shuffle_names,
+        .help = "draw from all shards, keep leaves to their own shards, or take records in order"},
+    {"transforms", OPTION_CHOICES, offsetof(struct recipe_data, transforms), .flags = BITS,
+        .kinds = transforms, .help = "what is done to each picture, in this order"},
+    {"on_bad_record", OPTION_NAME, offsetof(struct recipe_data, on_bad_record), .initial = "fail",
+        .flags = BITS, .names = bad_record_names,
+        .help = "stop at a damaged record, or count it and use the next good one"},
+    {"loader_threads", OPTION_INTEGER, offsetof(struct recipe_data, loader_threads), .initial = "1",
+        .low = 1, .high = 256, .help = "threads a rank that read, decode and transform"},
+    {"ahead", OPTION_INTEGER, offsetof(struct recipe_data, ahead), .initial = "3", .low = 2,
+        .high = 64, .help = "batches held ready ahead of the step"},
+    OPTIONS_END};
+
+static const struct option stop_options[] = {
+    {"metric", OPTION_NAME, offsetof(struct recipe_stop, metric), .initial = "accuracy",
+        .flags = BITS, .names = metric_names,
+        .help = "validation figure that tells which checkpoint is best"},
+    {"patience", OPTION_INTEGER, offsetof(struct recipe_stop, patience), .initial = "0", .low = 0,
+        .high = 1e9, .help = "stop after so many validations without a better one (0: never)"},
+    OPTIONS_END};
+
+static const struct option train_options[] = {
+    {"epochs", OPTION_INTEGER, offsetof(struct recipe_train, epochs), .initial = "1", .low = 1,
+        .high = 1e6, .help = "times through the data set"},
+    {"steps", OPTION_INTEGER, offsetof(struct recipe_train, steps), .initial = "0", .low = 0,
+        .high = 2147483647, .help = "training steps, instead of epochs (0: count epochs)"},
+    {"batch", OPTION_INTEGER, offsetof(struct recipe_train, batch), .low = 1, .high = 1e7,
+        .flags = OPTION_REQUIRED | BITS, .help = "pictures a step, over all ranks"},
+    {"leaf", OPTION_INTEGER, offsetof(struct recipe_train, leaf), .low = 1, .high = 65536,
+        .flags = OPTION_REQUIRED | BITS,
+        .help = "pictures a leaf of the summation tree; batch / leaf is a power of two"},
+    {"seed", OPTION_INTEGER, offsetof(struct recipe_train, seed), .initial = "1", .low = 0,
+        .high = 9007199254740992.0, .flags = BITS, .help = "of everything random"},
+    {"loss", OPTION_CHOICE, offsetof(struct recipe_train, loss), .initial = "cross_entropy",
+        .flags = BITS, .kinds = losses, .help = "what is made small"},
+    {"optimizer", OPTION_CHOICE, offsetof(struct recipe_train, optimizer), .initial = "sgd",
+        .flags = BITS, .kinds = optimizers, .help = "how gradients change weights"},
+    {"schedule", OPTION_CHOICE, offsetof(struct recipe_train, schedule),
+        .flags = OPTION_REQUIRED | BITS, .kinds = schedules, .help = "learning rate by step"},
+    {"last_batch", OPTION_NAME, offsetof(struct recipe_train, last_batch), .initial = "keep",
+        .flags = BITS, .names = last_batch_names,
+        .help = "use or leave out the short last batch of an epoch"},
+    {"validate_every_epochs", OPTION_INTEGER, offsetof(struct recipe_train, validate_every_epochs),
+        .initial = "1", .low = 0, .high = 1e6, .help = "epochs between validations (0: none)"},
+    {"validate_every_steps", OPTION_INTEGER, offsetof(struct recipe_train, validate_every_steps),
+        .initial = "0", .low = 0, .high = 2147483647,
+        .help = "steps between validations (0: none)"},
+    {"stop", OPTION_GROUP, offsetof(struct recipe_train, stop), .table = stop_options,
+        .help = "early stopping, and what is best"},
+    {"from", OPTION_TEXT, offsetof(struct recipe_train, from),
+        .help = "checkpoint, run or safetensors file whose weights to start from"},
+    {"from_new", OPTION_TEXTS, offsetof(struct recipe_train, from_new),
+        .help = "layers that start fresh all the same"},
+    {"chunk", OPTION_INTEGER, offsetof(struct recipe_train, chunk), .initial = "0", .low = 0,
+        .high = 65536,
+        .help = "leaves a rank runs at a time, a power of two, where memory is short (0: all)"},
+    {"threads", OPTION_INTEGER, offsetof(struct recipe_train, threads), .initial = "0", .low = 0,
+        .high = 1024, .help = "threads a rank (0: its share of the host's cores)"},
+    OPTIONS_END};
+
+static const struct option engine_options[] = {
+    {"kernels", OPTION_NAME, offsetof(struct recipe_engine, kernels), .initial = "convoy",
+        .flags = BITS, .names = kernels_names,
+        .help = "our own kernels, or im2col and OpenBLAS (other bits)"},
+    OPTIONS_END};
+
+static const struct option exchange_table[] = {
+    {"algorithm", OPTION_NAME, offsetof(struct recipe_exchange, algorithm), .initial = "tree",
+        .flags = BITS, .names = algorithm_names,
+        .help = "the tree, or a ring, which breaks the promise of the same bits"},
+    {"bucket", OPTION_BYTES, offsetof(struct recipe_exchange, bucket), .initial = "4 MiB",
+        .low = 64, .high = 1099511627776.0, .help = "gradient bytes that are exchanged together"},
+    OPTIONS_END};
+
+static const struct option checkpoint_options[] = {
+    {"every_epochs", OPTION_INTEGER, offsetof(struct recipe_checkpoint, every_epochs),
+        .initial = "1", .low = 0, .high = 1e6, .help = "epochs between checkpoints (0: none)"},
+    {"every_steps", OPTION_INTEGER, offsetof(struct recipe_checkpoint, every_steps), .initial = "0",
+        .low = 0, .high = 2147483647, .help = "steps between checkpoints (0: none)"},
+    {"keep", OPTION_INTEGER, offsetof(struct recipe_checkpoint, keep), .initial = "3", .low = 0,
+        .high = 1e6, .help = "newest checkpoints that are kept, the best one apart (0: all)"},
+    OPTIONS_END};
+
+const struct option recipe_options[] = {
+    {"model", OPTION_NODE, offsetof(struct recipe, model), .flags = OPTION_REQUIRED | BITS,
+        .help = "the network: a file, relative to the recipe, or the mapping itself"},
+    {"data", OPTION_GROUP, offsetof(struct recipe, data), .table = data_options,
+        .help = "data sets and what is done to pictures"},
+    {"train", OPTION_GROUP, offsetof(struct recipe, train), .table = train_options,
+        .help = "how the network is trained"},
+    {"engine", OPTION_GROUP, offsetof(struct recipe, engine), .table = engine_options,
+        .help = "who multiplies and adds"},
+    {"exchange", OPTION_GROUP, offsetof(struct recipe, exchange), .table = exchange_table,
+        .help = "how ranks sum their gradients"},
+    {"checkpoint", OPTION_GROUP, offsetof(struct recipe, checkpoint), .table = checkpoint_options,
+        .help = "when the run is saved"},
+    OPTIONS_END};
