@@ -82,6 +82,8 @@ KERNEL_INLINE float v16_sum(v16 a) {
 }
 
 #include "worker/kernels/elementwise.inc"
+#define TILE_ROWS  6
+#define TILE_LANES 16
 #include "worker/kernels/product.inc"
 
 const struct kernels kernels_avx2 = {

@@ -65,6 +65,8 @@ KERNEL_INLINE float v16_sum(v16 a) {
 }
 
 #include "worker/kernels/elementwise.inc"
+#define TILE_ROWS  14
+#define TILE_LANES 32
 #include "worker/kernels/product.inc"
 
 const struct kernels kernels_avx512 = {

@@ -5,14 +5,17 @@
  * All three directions are sums of small matrix products over a list of blocks (a batch-reduce
  * matrix product: Georganas et al., "Anatomy of high-performance deep learning convolutions on SIMD
  * architectures", SC 2018): a register tile of output pixels x channels, a run of inputs broadcast
- * against packed weights. Each output element is computed by one thread as one chain of fused
- * multiply-adds in an order that depends on the layer's shape alone.
+ * against packed weights (product.h). Each output element is computed by one thread in an order
+ * that depends on the layer's shape alone: chains of fused multiply-adds over 512 to 1023 products
+ * (fewer where there are no more), whose sums are added one after the other.
  *
  * Weights are packed [oc/32][ic/16][kh][kw][16 ic][32 oc], the last block 16 wide where the number
  * of 16-blocks of oc is odd. With groups, a block of oc has only the ic blocks of its own groups,
- * and elements that cross groups are zero and stay so.
+ * and elements that cross groups are zero and stay so; all blocks are 16 wide where a group's oc
+ * are no multiple of 32.
  *
- * Nothing here allocates; scratch is planned. Not for all ranks together.
+ * Only convolution_create allocates; scratch is planned: one piece of memory, aligned to 64 bytes,
+ * which any convolution of the same net may use in turn. Not for all ranks together.
  */
 #ifndef WORKER_KERNELS_CONVOLUTION_H
 #define WORKER_KERNELS_CONVOLUTION_H
@@ -47,7 +50,7 @@ void convolution_input_border(int *height, int *width, const struct convolution 
 void convolution_gradient_border(int *height, int *width, const struct convolution *convolution);
 
 size_t convolution_packed_size(const struct convolution *convolution); /* floats, multiple of 16 */
-size_t convolution_scratch_bytes(const struct convolution *convolution);  /* over all threads */
+size_t convolution_scratch_bytes(const struct convolution *convolution);  /* the most of any call */
 int64_t convolution_multiply_adds(const struct convolution *convolution); /* forward, a picture */
 /* "direct 3x3 avx512 14x32": the plan, for inspect. */
 const char *convolution_kernel(const struct convolution *convolution);
@@ -70,16 +73,19 @@ void convolution_backward_data(const struct tensor *input_gradient,
     const struct tensor *output_gradient, const float *weights, int pictures,
     const struct convolution *convolution, void *scratch);
 
-/* gradient[s] (packed, already at the parameter's place) = the sum over subtree s of the pass, by
- * chain, leaf and tree (a chain is the fewest consecutive pictures of one leaf that make 128 output
- * pixels); a subtree without pictures gets zeros. */
+/* gradient[s] (packed, already at the parameter's place, aligned to 64 bytes) = the sum over
+ * subtree s of the pass, by chain, leaf and tree; a subtree without pictures gets zeros. A chain,
+ * summed in registers, is the fewest consecutive pictures of one leaf that make 128 output pixels;
+ * a picture of 1024 pixels or more is cut into pixels / 512 chains of whole rows, as even as they
+ * go. The chains of a leaf are folded by a binary counter: as a balanced tree over the chain's
+ * number, what is left over at the end from right to left. */
 void convolution_backward_weights(float *const *gradient, const struct tensor *input,
     const struct tensor *output_gradient, const struct pass *pass,
     const struct convolution *convolution, void *scratch);
 
-/* Sum of output_gradient over pixels and pictures, by subtree: gradient[s][blocks * 16]. `scratch`
- * holds leaves * blocks * 16 floats. */
+/* Sum of output_gradient over pixels and pictures, by subtree: gradient[s][output blocks * 16]. In
+ * a leaf: the pixels of a row in order, the rows of a picture, the pictures. */
 void convolution_backward_bias(float *const *gradient, const struct tensor *output_gradient,
-    const struct pass *pass, float *scratch);
+    const struct pass *pass, const struct convolution *convolution, void *scratch);
 
 #endif

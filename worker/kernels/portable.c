@@ -97,6 +97,8 @@ KERNEL_INLINE float v16_sum(v16 a) {
 }
 
 #include "worker/kernels/elementwise.inc"
+#define TILE_ROWS  4
+#define TILE_LANES 16
 #include "worker/kernels/product.inc"
 
 const struct kernels kernels_portable = {

@@ -1,9 +1,54 @@
-/* The register tiles: what the convolution driver calls, one table an instruction set. */
+/* The one microkernel: a tile of a sum of small matrix products, in registers.
+ *
+ * A tile is rows x vectors accumulators of 16 lanes. For each block of a list, in order, and each
+ * step k of its run,
+ *
+ *     sum[i][v] += a[block.a + i * a_row + k * a_step] * b[block.b + k * b_step + v * b_vector ..]
+ *
+ * as one chain of fused multiply-adds: a scalar of `a` times 16 lanes of `b`. The strides say what
+ * the tile is:
+ *
+ *     use                 rows              steps                 vectors of b
+ *     forward             output pixels     inputs (kw x 16 ic)   packed weights, 32 oc
+ *     backward-data       input pixels      outputs (kw x 16 oc)  transposed weights, 32 ic
+ *     backward-weights    input channels    output pixels         output gradient, 32 oc
+ *
+ * How large a tile is changes no bit: no sum is ever shared between lanes or rows.
+ */
 #ifndef WORKER_KERNELS_PRODUCT_H
 #define WORKER_KERNELS_PRODUCT_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
+#define PRODUCT_ROWS_LIMIT 14
+#define PRODUCT_VECTORS    2 /* a tile is 16 or 32 lanes wide */
+
+struct product_block {
+    ptrdiff_t a, b; /* offsets in floats */
+    int run;        /* steps, at least 1 */
+};
+
+/* All strides in floats; `b`, `out` and `initial` are aligned to 64 bytes in every block and row.
+ */
+struct product_tile {
+    const float *a, *b;
+    const struct product_block *blocks;
+    int count; /* of blocks; may be 0 */
+    ptrdiff_t a_row, a_step;
+    ptrdiff_t b_step, b_vector;
+    float *out; /* sum[i][v] goes to out[i * out_row + v * out_vector ..] */
+    ptrdiff_t out_row, out_vector;
+    const float *initial; /* [vectors * 16]: what every row's sums start with; NULL: zero */
+    bool add;             /* out = out + sum, not out = sum */
+};
+
 struct product_kernels {
-    int tile_pixels;
+    int rows;         /* the most rows of a tile, at most PRODUCT_ROWS_LIMIT */
+    int weights_rows; /* the same where rows are channels of one block of 16 */
+    const char *name; /* "14x32" */
+    /* tile[vectors - 1][rows - 1] */
+    void (*tile[PRODUCT_VECTORS][PRODUCT_ROWS_LIMIT])(const struct product_tile *tile);
 };
 
 #endif
