@@ -20,23 +20,31 @@ enum exchange_algorithm {
     EXCHANGE_RING, /* sums in ring order: breaks the same-bits promise; for comparison only */
 };
 
+#define EXCHANGE_SMALL_BUCKET 2048 /* 8 KiB: the time of such a message is latency */
+
 struct exchange_options {
     enum exchange_algorithm algorithm;
     int leaves;         /* M */
     size_t vector_size; /* floats */
-    size_t bucket_size; /* floats a bucket, at least 1 */
+    size_t bucket_size; /* floats a bucket, at least 1, and below 2 GiB */
+    /* Buckets up to so many floats are not halved where P is a power of two: every rank sends and
+     * adds all of it, the same tree in half as many messages. EXCHANGE_SMALL_BUCKET, or 0: none. */
+    size_t small_bucket;
 };
 
 struct exchange;
 
-/* Takes all the memory it will need. */
+/* Takes all the memory it will need: scratch for EXCHANGE_SLOTS buckets, the most that are under
+ * way at a time. STATUS_USAGE where there are more ranks than leaves, or sizes out of range. */
+#define EXCHANGE_SLOTS 8
 status exchange_create(struct exchange **exchange, struct transport *transport,
     const struct exchange_options *options);
 void exchange_destroy(struct exchange *exchange);
 
 /* Begins a step of `pictures` pictures. partial[k] is the sum over the rank's k-th maximal aligned
- * subtree (tree_cover of the rank's run): whole vectors, overwritten as they are used. The sum over
- * all leaves ends in `sum`, which may be partial[0]. */
+ * subtree (tree_cover of the rank's run): whole vectors, overwritten as they are used. A subtree
+ * without pictures is never read. The sum over all leaves ends in `sum`, which may be partial[0]
+ * and is otherwise apart from all of them; zero where there are no pictures at all. */
 status exchange_begin(
     struct exchange *exchange, float *sum, float *const *partial, int64_t pictures);
 /* Elements [from, to) of every partial are final: starts every bucket that is now complete. Ranges

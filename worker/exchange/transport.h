@@ -21,7 +21,9 @@ struct transport_request {
 
 struct transport {
     int rank, ranks;
-    const char *host; /* of this rank, for messages */
+    int node, nodes;           /* of this rank, by number; ranks of a node are neighbours */
+    int node_rank, node_ranks; /* among the ranks of the node */
+    const char *host;          /* of this rank, for messages */
     /* Payload bytes handed to send since the transport was made. */
     int64_t bytes_sent, bytes_received;
     status (*send)(struct transport *transport, struct transport_request *request, int peer,
@@ -40,12 +42,22 @@ struct transport {
 /* Waits for a request, calling test and pause. */
 status transport_wait(struct transport *transport, struct transport_request *request);
 
+/* Tags: the agreement's and the exchange's messages never meet. */
+enum transport_tag { TRANSPORT_TAG_AGREEMENT = 0, TRANSPORT_TAG_EXCHANGE = 64 };
+
+/* The most bytes of one message: what MPI's int counts hold. Longer ones are refused. */
+#define TRANSPORT_MESSAGE_LIMIT ((size_t)INT32_MAX)
+
 /* Over MPI_COMM_WORLD (duplicated): collective. MPI must be initialised. Ranks are ordered by
  * (node, rank on the node), so that subtrees stay inside a node; `transport->rank` is that order,
- * and rank 0 is MPI's rank 0. */
+ * and rank 0 is MPI's rank 0. Errors of MPI are STATUS_PEER. */
 status transport_mpi_create(struct transport **transport);
 
-/* `ranks` transports inside one process, one a thread. All must be destroyed together. */
-status transport_memory_create(struct transport **transports, int ranks);
+/* `ranks` transports inside one process, one a thread, as if all were on one node (each names its
+ * own host, so that messages can be told apart). A send is complete when it has been received:
+ * nothing is buffered, so that what would hang or race over a network does so here. `delay_seed`
+ * (0: none) holds messages back for a random number of looks, for tests. Errors: sizes that differ
+ * at the two ends. Each is destroyed by itself; the last takes what they share with it. */
+status transport_memory_create(struct transport **transports, int ranks, uint64_t delay_seed);
 
 #endif

@@ -1,0 +1,188 @@
+#include "cases.h"
+#include "ranks.h"
+#include "support/support.h"
+
+#include "base/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct series {
+    uint64_t first;
+    int count, leaves;
+};
+
+/* Several cases one after the other on one transport, with nothing between them. */
+static bool series_run(struct transport *transport, void *context) {
+    const struct series *series = context;
+    bool good = true;
+    for (int i = 0; i < series->count && good; i++) {
+        struct exchange_case c =
+            case_draw(series->first + (uint64_t)i, transport->ranks, series->leaves);
+        good = case_run(transport, &c);
+    }
+    return good;
+}
+
+static void run_all(int count, bool delays) {
+    for (int leaves = 1; leaves <= 64; leaves *= 2) {
+        for (int ranks = 1; ranks <= 16 && ranks <= leaves; ranks++) {
+            struct series series = {test_random(), count, leaves};
+            CU_ASSERT_EQUAL(
+                ranks_run(ranks, delays ? 1 + test_random() : 0, series_run, &series), 0);
+        }
+    }
+}
+
+static void test_exchange__sums_by_the_tree_for_any_ranks(void) {
+    run_all(24, false);
+}
+
+static void test_exchange__sums_by_the_tree_whatever_the_delays(void) {
+    run_all(8, true);
+}
+
+static bool one_run(struct transport *transport, void *context) {
+    return case_run(transport, context);
+}
+
+/* Large enough to be halved at the usual limit, and for vector code. */
+static void test_exchange__sums_large_vectors(void) {
+    for (int ranks = 1; ranks <= 5; ranks++) {
+        struct exchange_case c = case_draw(test_random(), ranks, 8);
+        c.options.vector_size = 70001;
+        c.options.bucket_size = 16384;
+        c.options.small_bucket = EXCHANGE_SMALL_BUCKET;
+        c.pictures = 19;
+        CU_ASSERT_EQUAL(ranks_run(ranks, 0, one_run, &c), 0);
+    }
+}
+
+struct ring_outcome {
+    struct exchange_case c;
+    size_t differences[RANKS_LIMIT];
+};
+
+static bool ring_run(struct transport *transport, void *context) {
+    struct ring_outcome *outcome = context;
+    outcome->differences[transport->rank] = case_count_differences(transport, &outcome->c);
+    return true;
+}
+
+static void test_exchange__ring_gives_other_bits(void) {
+    for (int ranks = 1; ranks <= 6; ranks++) {
+        struct ring_outcome outcome = {.c = case_draw(test_random(), ranks, 16)};
+        outcome.c.options.algorithm = EXCHANGE_RING;
+        outcome.c.options.vector_size = 480;
+        outcome.c.options.bucket_size = 200;
+        outcome.c.pictures = 16;
+        CU_ASSERT_EQUAL(ranks_run(ranks, 0, ring_run, &outcome), 0);
+        for (int r = 0; r < ranks; r++) {
+            if (ranks <= 2) {
+                CU_ASSERT_EQUAL(outcome.differences[r], 0);
+            } else {
+                CU_ASSERT_TRUE(outcome.differences[r] > 50);
+                CU_ASSERT_EQUAL(outcome.differences[r], outcome.differences[0]);
+            }
+        }
+    }
+}
+
+/* Rank 1 waits until rank 0 has had every chance to start its buckets. */
+struct overlap {
+    struct exchange_options options;
+    int most[2], at_ready[2], left[2];
+};
+
+static bool overlap_run(struct transport *transport, void *context) {
+    struct overlap *overlap = context;
+    struct exchange *exchange;
+    float *partial;
+    size_t size = overlap->options.vector_size;
+    struct transport_request request;
+    char go = 1;
+    if (exchange_create(&exchange, transport, &overlap->options) != STATUS_OK ||
+        MEMORY_ALLOCATE(&partial, size) != STATUS_OK) {
+        return false;
+    }
+    bool good = exchange_begin(exchange, partial, &partial, 16) == STATUS_OK;
+    if (transport->rank == 1) { /* rank 0 tells when it is done with its part of the test */
+        good = good && transport->receive(transport, &request, 0, 1, &go, 1) == STATUS_OK &&
+               transport_wait(transport, &request) == STATUS_OK;
+    }
+    good = good && exchange_ready(exchange, 0, size / 2) == STATUS_OK;
+    good = good && exchange_ready(exchange, size / 2, size) == STATUS_OK;
+    overlap->at_ready[transport->rank] = exchange_in_flight(exchange);
+    if (transport->rank == 0) {
+        good = good && exchange_progress(exchange) == STATUS_OK && exchange_in_flight(exchange) > 0;
+        good = good && transport->send(transport, &request, 1, 1, &go, 1) == STATUS_OK &&
+               transport_wait(transport, &request) == STATUS_OK;
+    }
+    good = good && exchange_finish(exchange) == STATUS_OK;
+    overlap->left[transport->rank] = exchange_in_flight(exchange);
+    overlap->most[transport->rank] = exchange_most_in_flight(exchange);
+    exchange_destroy(exchange);
+    free(partial);
+    return good;
+}
+
+static void test_exchange__buckets_are_in_flight_together(void) {
+    struct overlap overlap = {.options = {.leaves = 2, .vector_size = 300, .bucket_size = 100}};
+    CU_ASSERT_EQUAL(ranks_run(2, 0, overlap_run, &overlap), 0);
+    CU_ASSERT_EQUAL(overlap.at_ready[0], 3);
+    CU_ASSERT_EQUAL(overlap.most[0], 3);
+    CU_ASSERT_EQUAL(overlap.left[0], 0);
+    CU_ASSERT_EQUAL(overlap.left[1], 0);
+    /* Never more than there are slots. */
+    overlap.options.bucket_size = 10;
+    CU_ASSERT_EQUAL(ranks_run(2, 0, overlap_run, &overlap), 0);
+    CU_ASSERT_EQUAL(overlap.at_ready[0], EXCHANGE_SLOTS);
+    CU_ASSERT_EQUAL(overlap.most[0], EXCHANGE_SLOTS);
+}
+
+/* Known numbers, worked out by hand. */
+static void test_exchange__bytes_are_those_of_the_algorithm(void) {
+    struct exchange_options options = {.leaves = 8, .vector_size = 1000, .bucket_size = 1000};
+    CU_ASSERT_EQUAL(exchange_bytes(&options, 0, 1, 64), 0);
+    CU_ASSERT_EQUAL(exchange_bytes(&options, 0, 2, 64), 4000);     /* 500 there, 500 back */
+    CU_ASSERT_EQUAL(exchange_bytes(&options, 0, 4, 64), 4 * 1500); /* 500 + 250 + 250 + 500 */
+    CU_ASSERT_EQUAL(exchange_bytes(&options, 3, 4, 2), 4 * 750);   /* no pictures: only back */
+    CU_ASSERT_EQUAL(exchange_bytes(&options, 3, 4, 0), 0);
+    /* 3 ranks of 2, 3 and 3 leaves: 1, 2 and 2 subtrees; slices of 333, 333 and 334. */
+    CU_ASSERT_EQUAL(exchange_bytes(&options, 0, 3, 64), 4 * (667 + 2 * 333));
+    CU_ASSERT_EQUAL(exchange_bytes(&options, 1, 3, 64), 4 * (2 * 667 + 2 * 333));
+    CU_ASSERT_EQUAL(exchange_bytes(&options, 2, 3, 64), 4 * (2 * 666 + 2 * 334));
+    CU_ASSERT_EQUAL(exchange_bytes(&options, 2, 3, 5), 4 * 2 * 334);
+    options.small_bucket = 1000;
+    CU_ASSERT_EQUAL(exchange_bytes(&options, 0, 8, 64), 3 * 4000);
+    options.algorithm = EXCHANGE_RING;
+    CU_ASSERT_EQUAL(exchange_bytes(&options, 0, 4, 64), 4 * 1500);
+}
+
+static bool refusals_run(struct transport *transport, void *context) {
+    (void)context;
+    struct exchange *exchange;
+    struct exchange_options options = {.leaves = 2, .vector_size = 10, .bucket_size = 4};
+    bool good = exchange_create(&exchange, transport, &options) == STATUS_USAGE &&
+                strstr(status_message(), "3 ranks for a batch of 2 leaves") != NULL;
+    options.leaves = 6;
+    good = good && exchange_create(&exchange, transport, &options) == STATUS_USAGE &&
+           strstr(status_message(), "power of two") != NULL;
+    options.leaves = 4;
+    options.bucket_size = 0;
+    good = good && exchange_create(&exchange, transport, &options) == STATUS_USAGE;
+    options.bucket_size = (size_t)1 << 29;
+    return good && exchange_create(&exchange, transport, &options) == STATUS_USAGE &&
+           strstr(status_message(), "bucket of 536870912 floats") != NULL;
+}
+
+static void test_exchange__refuses_what_cannot_be(void) {
+    CU_ASSERT_EQUAL(ranks_run(3, 0, refusals_run, NULL), 0);
+}
+
+TEST_MAIN("exchange", TEST(test_exchange__sums_by_the_tree_for_any_ranks),
+    TEST(test_exchange__sums_by_the_tree_whatever_the_delays),
+    TEST(test_exchange__sums_large_vectors), TEST(test_exchange__ring_gives_other_bits),
+    TEST(test_exchange__buckets_are_in_flight_together),
+    TEST(test_exchange__bytes_are_those_of_the_algorithm),
+    TEST(test_exchange__refuses_what_cannot_be))

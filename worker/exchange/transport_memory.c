@@ -1,0 +1,235 @@
+#include "worker/exchange/transport.h"
+
+#include "base/memory.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* One end of a message: a send or a receive that was posted. It belongs to its request, and stands
+ * in one list of the receiving rank until it is matched. */
+struct end {
+    struct end *next;
+    int peer, tag;
+    void *bytes;
+    size_t size;
+    int delay; /* of a send: so many looks of the receiver pass it by */
+    bool receive;
+    bool done;
+    size_t other_size; /* of the end it was matched with */
+};
+
+struct memory_transport {
+    struct transport base;
+    struct world *world;
+    struct end *sends, *receives; /* to this rank, and by it, in order; not yet matched */
+    pthread_cond_t changed;       /* something came, or something of ours was taken */
+    bool news;
+    char host[32];
+};
+
+struct world {
+    pthread_mutex_t mutex; /* guards everything below and in the ranks' lists */
+    int alive;
+    bool delays;
+    unsigned short random[3]; /* of nrand48 */
+    struct memory_transport rank[];
+};
+
+static struct memory_transport *memory_transport(struct transport *transport) {
+    return (struct memory_transport *)transport;
+}
+
+static void append(struct end **list, struct end *end) {
+    while (*list != NULL) {
+        list = &(*list)->next;
+    }
+    *list = end;
+}
+
+static void tell(struct memory_transport *rank) {
+    rank->news = true;
+    pthread_cond_signal(&rank->changed);
+}
+
+static status post(struct transport_request *request, struct end **list,
+    struct memory_transport *owner, struct end filled) {
+    struct end *end;
+    TRY(MEMORY_ALLOCATE(&end, 1));
+    *end = filled;
+    *request = (struct transport_request){.active = true, .inner = end};
+    struct world *world = owner->world;
+    pthread_mutex_lock(&world->mutex);
+    if (world->delays && !end->receive) {
+        end->delay = (int)(nrand48(world->random) % 4);
+    }
+    append(list, end);
+    tell(owner);
+    pthread_mutex_unlock(&world->mutex);
+    return STATUS_OK;
+}
+
+static status memory_send(struct transport *transport, struct transport_request *request, int peer,
+    int tag, const void *bytes, size_t size) {
+    struct memory_transport *to = &memory_transport(transport)->world->rank[peer];
+    TRY(post(request, &to->sends, to,
+        (struct end){.peer = transport->rank, .tag = tag, .bytes = (void *)bytes, .size = size}));
+    transport->bytes_sent += (int64_t)size;
+    return STATUS_OK;
+}
+
+static status memory_receive(struct transport *transport, struct transport_request *request,
+    int peer, int tag, void *bytes, size_t size) {
+    struct memory_transport *own = memory_transport(transport);
+    TRY(post(request, &own->receives, own,
+        (struct end){.peer = peer, .tag = tag, .bytes = bytes, .size = size, .receive = true}));
+    transport->bytes_received += (int64_t)size;
+    return STATUS_OK;
+}
+
+/* Copies what has come into the receives that wait for it, in the order of both. */
+static void match(struct memory_transport *own) {
+    for (struct end **at = &own->receives; *at != NULL;) {
+        struct end *receive = *at;
+        struct end **from = &own->sends;
+        while (*from != NULL && ((*from)->peer != receive->peer || (*from)->tag != receive->tag)) {
+            from = &(*from)->next;
+        }
+        struct end *send = *from;
+        if (send == NULL || send->delay > 0) {
+            at = &receive->next;
+            continue;
+        }
+        if (send->size == receive->size && send->size > 0) {
+            memcpy(receive->bytes, send->bytes, send->size);
+        }
+        receive->other_size = send->size;
+        send->other_size = receive->size;
+        *at = receive->next;
+        *from = send->next;
+        send->done = receive->done = true;
+        tell(&own->world->rank[receive->peer]);
+    }
+    /* Only now, or a later receive could take what an earlier one was refused. */
+    for (struct end *send = own->sends; send != NULL; send = send->next) {
+        send->delay -= send->delay > 0;
+    }
+}
+
+static status memory_test(
+    struct transport *transport, struct transport_request *request, bool *done) {
+    *done = !request->active;
+    if (*done) {
+        return STATUS_OK;
+    }
+    struct memory_transport *own = memory_transport(transport);
+    struct end *end = request->inner;
+    pthread_mutex_lock(&own->world->mutex);
+    match(own);
+    *done = end->done;
+    pthread_mutex_unlock(&own->world->mutex);
+    if (!*done) {
+        return STATUS_OK;
+    }
+    size_t size = end->size, other_size = end->other_size;
+    bool receive = end->receive;
+    int tag = end->tag;
+    free(end);
+    *request = (struct transport_request){0};
+    if (size != other_size) {
+        FAIL(STATUS_PEER, "rank %d %s %zu bytes with tag %d, but the other end has %zu",
+            transport->rank, receive ? "expects" : "sends", size, tag, other_size);
+    }
+    return STATUS_OK;
+}
+
+static void memory_pause(struct transport *transport) {
+    struct memory_transport *own = memory_transport(transport);
+    struct world *world = own->world;
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
+    }
+    pthread_mutex_lock(&world->mutex);
+    /* A delayed message comes by being looked for: no news tells of it. */
+    bool wait = !own->news && !world->delays;
+    if (wait) {
+        pthread_cond_timedwait(&own->changed, &world->mutex, &until);
+    }
+    own->news = false;
+    pthread_mutex_unlock(&world->mutex);
+    if (!wait) {
+        sched_yield();
+    }
+}
+
+static void memory_abort(struct transport *transport, int code) {
+    (void)transport;
+    _Exit(code);
+}
+
+static void free_list(struct end *end) {
+    while (end != NULL) {
+        struct end *next = end->next;
+        free(end);
+        end = next;
+    }
+}
+
+static void memory_destroy(struct transport *transport) {
+    struct world *world = memory_transport(transport)->world;
+    int ranks = transport->ranks;
+    pthread_mutex_lock(&world->mutex);
+    bool last = --world->alive == 0;
+    pthread_mutex_unlock(&world->mutex);
+    if (!last) {
+        return;
+    }
+    for (int r = 0; r < ranks; r++) {
+        free_list(world->rank[r].sends);
+        free_list(world->rank[r].receives);
+        pthread_cond_destroy(&world->rank[r].changed);
+    }
+    pthread_mutex_destroy(&world->mutex);
+    free(world);
+}
+
+status transport_memory_create(struct transport **transports, int ranks, uint64_t delay_seed) {
+    struct world *world;
+    TRY(memory_allocate(
+        (void **)&world, 1, sizeof *world + (size_t)ranks * sizeof(struct memory_transport)));
+    pthread_mutex_init(&world->mutex, NULL);
+    world->alive = ranks;
+    world->delays = delay_seed != 0;
+    for (int i = 0; i < 3; i++) {
+        world->random[i] = (unsigned short)(delay_seed >> 16 * i);
+    }
+    for (int r = 0; r < ranks; r++) {
+        struct memory_transport *own = &world->rank[r];
+        own->world = world;
+        pthread_cond_init(&own->changed, NULL);
+        snprintf(own->host, sizeof own->host, "thread%d", r);
+        own->base = (struct transport){
+            .rank = r,
+            .ranks = ranks,
+            .nodes = 1,
+            .node_rank = r,
+            .node_ranks = ranks,
+            .host = own->host,
+            .send = memory_send,
+            .receive = memory_receive,
+            .test = memory_test,
+            .pause = memory_pause,
+            .abort = memory_abort,
+            .destroy = memory_destroy,
+        };
+        transports[r] = &own->base;
+    }
+    return STATUS_OK;
+}

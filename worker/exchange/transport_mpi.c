@@ -1,0 +1,166 @@
+#include "worker/exchange/transport.h"
+
+#include "base/memory.h"
+
+#include <mpi.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* A wait first yields, then sleeps: where ranks outnumber cores a yield alone can keep the core
+ * from the very rank that is waited for. A yield is some 0.3 us, so the first sleep comes after
+ * about 0.3 ms of waiting. */
+#define YIELDS        1000
+#define SLEEP_NSEC    20000
+#define SLEEP_LONGEST 500000
+
+struct mpi_transport {
+    struct transport base;
+    MPI_Comm communicator;
+    int pauses; /* since something last arrived */
+    long sleep_nsec;
+    char host[MPI_MAX_PROCESSOR_NAME];
+};
+
+_Static_assert(sizeof(MPI_Request) <= sizeof(void *), "a request of MPI must fit `inner`");
+
+static struct mpi_transport *mpi_transport(struct transport *transport) {
+    return (struct mpi_transport *)transport;
+}
+
+static status check(int code, const char *what) {
+    if (code == MPI_SUCCESS) {
+        return STATUS_OK;
+    }
+    char text[MPI_MAX_ERROR_STRING] = "unknown error";
+    int length;
+    MPI_Error_string(code, text, &length);
+    FAIL(STATUS_PEER, "%s failed: %s", what, text);
+}
+
+static status check_size(size_t size) {
+    if (size > TRANSPORT_MESSAGE_LIMIT) {
+        FAIL(STATUS_USAGE, "a message of %zu bytes; MPI takes at most %zu", size,
+            TRANSPORT_MESSAGE_LIMIT);
+    }
+    return STATUS_OK;
+}
+
+static void keep(struct transport_request *request, MPI_Request inner) {
+    *request = (struct transport_request){.active = true};
+    memcpy(&request->inner, &inner, sizeof inner);
+}
+
+static status mpi_send(struct transport *transport, struct transport_request *request, int peer,
+    int tag, const void *bytes, size_t size) {
+    TRY(check_size(size));
+    MPI_Request inner;
+    TRY(check(MPI_Isend(bytes, (int)size, MPI_BYTE, peer, tag,
+                  mpi_transport(transport)->communicator, &inner),
+        "MPI_Isend"));
+    keep(request, inner);
+    transport->bytes_sent += (int64_t)size;
+    return STATUS_OK;
+}
+
+static status mpi_receive(struct transport *transport, struct transport_request *request, int peer,
+    int tag, void *bytes, size_t size) {
+    TRY(check_size(size));
+    MPI_Request inner;
+    TRY(check(MPI_Irecv(bytes, (int)size, MPI_BYTE, peer, tag,
+                  mpi_transport(transport)->communicator, &inner),
+        "MPI_Irecv"));
+    keep(request, inner);
+    transport->bytes_received += (int64_t)size;
+    return STATUS_OK;
+}
+
+static status mpi_test(struct transport *transport, struct transport_request *request, bool *done) {
+    *done = !request->active;
+    if (*done) {
+        return STATUS_OK;
+    }
+    MPI_Request inner;
+    int flag;
+    memcpy(&inner, &request->inner, sizeof inner);
+    TRY(check(MPI_Test(&inner, &flag, MPI_STATUS_IGNORE), "MPI_Test"));
+    if (flag) {
+        *request = (struct transport_request){0};
+        *done = true;
+        mpi_transport(transport)->pauses = 0;
+    }
+    return STATUS_OK;
+}
+
+static void mpi_pause(struct transport *transport) {
+    struct mpi_transport *own = mpi_transport(transport);
+    if (own->pauses++ < YIELDS) {
+        own->sleep_nsec = SLEEP_NSEC;
+        sched_yield();
+        return;
+    }
+    nanosleep(&(struct timespec){.tv_nsec = own->sleep_nsec}, NULL);
+    own->sleep_nsec = own->sleep_nsec < SLEEP_LONGEST / 2 ? own->sleep_nsec * 2 : SLEEP_LONGEST;
+}
+
+static void mpi_abort(struct transport *transport, int code) {
+    MPI_Abort(mpi_transport(transport)->communicator, code);
+    _Exit(code);
+}
+
+static void mpi_destroy(struct transport *transport) {
+    MPI_Comm_free(&mpi_transport(transport)->communicator);
+    free(transport);
+}
+
+/* Orders the ranks by (node, rank on the node) and counts. A node goes by the lowest world rank on
+ * it, so the node of world rank 0 comes first; ties of a split are broken by world rank. */
+static status order_by_node(struct mpi_transport *own) {
+    struct transport *base = &own->base;
+    MPI_Comm node;
+    int world_rank, leader, numbered;
+    MPI_Comm_rank(MPI_COMM_WORLD, &world_rank);
+    TRY(check(
+        MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, world_rank, MPI_INFO_NULL, &node),
+        "MPI_Comm_split_type"));
+    MPI_Comm_rank(node, &base->node_rank);
+    MPI_Comm_size(node, &base->node_ranks);
+    leader = world_rank;
+    MPI_Bcast(&leader, 1, MPI_INT, 0, node);
+    TRY(check(MPI_Comm_split(MPI_COMM_WORLD, 0, leader, &own->communicator), "MPI_Comm_split"));
+    MPI_Comm_set_errhandler(own->communicator, MPI_ERRORS_RETURN);
+    MPI_Comm_rank(own->communicator, &base->rank);
+    MPI_Comm_size(own->communicator, &base->ranks);
+    int first = base->node_rank == 0;
+    TRY(check(MPI_Allreduce(&first, &base->nodes, 1, MPI_INT, MPI_SUM, own->communicator),
+        "MPI_Allreduce"));
+    TRY(check(MPI_Scan(&first, &numbered, 1, MPI_INT, MPI_SUM, own->communicator), "MPI_Scan"));
+    base->node = numbered - 1;
+    MPI_Comm_free(&node);
+    return STATUS_OK;
+}
+
+status transport_mpi_create(struct transport **transport) {
+    *transport = NULL;
+    struct mpi_transport *own;
+    TRY(MEMORY_ALLOCATE(&own, 1));
+    own->base = (struct transport){
+        .host = own->host,
+        .send = mpi_send,
+        .receive = mpi_receive,
+        .test = mpi_test,
+        .pause = mpi_pause,
+        .abort = mpi_abort,
+        .destroy = mpi_destroy,
+    };
+    int length;
+    MPI_Get_processor_name(own->host, &length);
+    status result;
+    TRY_TO(failed, result, order_by_node(own));
+    *transport = &own->base;
+    return STATUS_OK;
+failed:
+    free(own);
+    return result;
+}
