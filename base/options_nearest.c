@@ -1,6 +1,7 @@
 #include "base/options.h"
 
 #include <ctype.h>
+#include <limits.h>
 #include <string.h>
 
 #define LONGEST 48
@@ -10,7 +11,7 @@
 static int edit_distance(const char *a, const char *b) {
     int rows = (int)strlen(a), columns = (int)strlen(b);
     if (rows > LONGEST || columns > LONGEST) {
-        return LONGEST;
+        return INT_MAX;
     }
     int table[LONGEST + 1][LONGEST + 1];
     for (int i = 0; i <= rows; i++) {
