@@ -3,7 +3,9 @@
  * these and never libm. Errors are below 2 ulp (doubles) unless said otherwise; each is checked in
  * tests/base/test_math.c against the long double functions of libm.
  *
- * Special values follow C: exp(-inf) = 0, log(0) = -inf, NaN in, NaN out.
+ * Special values follow C: exp(-inf) = 0, log(0) = -inf, NaN in, NaN out; but denormal arguments
+ * and results count as zero, so that the bits do not depend on whether the thread flushes them.
+ * Sine and cosine of more than 2^20 are NaN.
  */
 #ifndef BASE_MATH_H
 #define BASE_MATH_H
