@@ -12,6 +12,7 @@ enum tag {
     TAG_TEXT_SIZE = TRANSPORT_TAG_AGREEMENT,
     TAG_TEXT,
     TAG_VERDICT,
+    TAG_NUMBERS,
     TAG_ROUND /* and one a round */
 };
 
@@ -232,6 +233,50 @@ static status blocking_receive(
     struct transport_request request;
     TRY(transport->receive(transport, &request, peer, tag, bytes, size));
     return transport_wait(transport, &request);
+}
+
+status agreement_gather(struct transport *transport, double *all, const double *mine, int count) {
+    size_t size = (size_t)count * sizeof *mine;
+    if (transport->rank != 0) {
+        return blocking_send(transport, 0, TAG_NUMBERS, mine, size);
+    }
+    memcpy(all, mine, size);
+    for (int rank = 1; rank < transport->ranks; rank++) {
+        TRY(blocking_receive(
+            transport, rank, TAG_NUMBERS, all + (size_t)rank * (size_t)count, size));
+    }
+    return STATUS_OK;
+}
+
+/* Up the tree in which rank r hangs below r without its lowest bit, and down again. */
+status agreement_sum(struct transport *transport, int64_t *values, int count) {
+    int rank = transport->rank, ranks = transport->ranks;
+    size_t size = (size_t)count * sizeof *values;
+    int64_t *other;
+    TRY(MEMORY_ALLOCATE(&other, (size_t)count));
+    status result = STATUS_OK;
+    int bit = 1;
+    for (; bit < ranks && !(rank & bit); bit *= 2) {
+        if (rank + bit < ranks) {
+            TRY_TO(out, result, blocking_receive(transport, rank + bit, TAG_NUMBERS, other, size));
+            for (int i = 0; i < count; i++) {
+                values[i] += other[i];
+            }
+        }
+    }
+    if (rank > 0) {
+        int above = rank - bit;
+        TRY_TO(out, result, blocking_send(transport, above, TAG_NUMBERS, values, size));
+        TRY_TO(out, result, blocking_receive(transport, above, TAG_NUMBERS, values, size));
+    }
+    for (bit /= 2; bit >= 1; bit /= 2) {
+        if (rank + bit < ranks) {
+            TRY_TO(out, result, blocking_send(transport, rank + bit, TAG_NUMBERS, values, size));
+        }
+    }
+out:
+    free(other);
+    return result;
 }
 
 static status text_receive(struct text *text, struct transport *transport, int peer) {

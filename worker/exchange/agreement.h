@@ -1,5 +1,6 @@
 /* What all ranks settle with each other apart from gradients: that they run the same thing, that
- * everyone is well, and what rank 0 decided. Over the transport; every call here is for all ranks.
+ * everyone is well, and what rank 0 decided. Over the transport; every call here is for
+ * all ranks.
  */
 #ifndef WORKER_EXCHANGE_AGREEMENT_H
 #define WORKER_EXCHANGE_AGREEMENT_H
@@ -23,6 +24,13 @@ status agreement_compare(
 /* Whether all ranks are well. Where one is not, all fail with the status and message of the lowest
  * such rank, prefixed "rank R (HOST): " where there is more than one rank. */
 status agreement_status(struct transport *transport, status mine);
+
+/* Sums whole numbers over all ranks, so that all have them. Exact, in any order: for counts. */
+status agreement_sum(struct transport *transport, int64_t *values, int count);
+
+/* Brings mine[count] of every rank to rank 0: all[ranks][count], written on rank 0 alone. For what
+ * each rank measured. */
+status agreement_gather(struct transport *transport, double *all, const double *mine, int count);
 
 /* The agreement of a step, without blocking: starts between forward and the first bucket. */
 struct agreement;

@@ -1,0 +1,101 @@
+/* One training step of one rank, and one step of an evaluation: what ties net, exchange and
+ * optimizer together. A step of the trainer reads
+ *
+ *     mine = loader_next(&batch, loader);                                 record, batch
+ *     mine = step_forward(step, number, pictures, pixels, targets);       activations, loss
+ *     TRY(step_agree(step, mine, flags, &decision, sizeof decision));     is everyone well?
+ *     TRY(step_backward(step, &flags, &decision, sizeof decision));       gradients, exchange
+ *     step_update(step, rate);                                            update
+ *
+ * A step belongs to one rank, but every function marked [all] is called by all ranks alike, also by
+ * those that have no pictures in it. Bits depend on the batch's tree alone (base/tree.h): not on
+ * ranks, chunk, bucket or threads.
+ */
+#ifndef WORKER_STEP_H
+#define WORKER_STEP_H
+
+#include "worker/exchange/agreement.h"
+#include "worker/exchange/exchange.h"
+#include "worker/net.h"
+#include "worker/optimizer.h"
+
+struct step_options {
+    int leaves;    /* M of the summation tree, a power of two */
+    int64_t batch; /* the most pictures of a step, over all ranks */
+    int chunk;     /* the most leaves of one pass, a power of two; 0: the rank's share at once.
+                      Less memory for activations, more for gradients; changes no bit */
+    size_t bucket; /* bytes of a bucket of gradients, at least 4 */
+    uint64_t seed; /* keys dropout */
+    enum exchange_algorithm algorithm;
+};
+
+/* What the net of this rank must have room for: to be put into struct net_options. */
+struct step_room {
+    int pictures, leaves, leaf; /* the most of one pass, and of one leaf */
+};
+struct step_room step_room(const struct step_options *options, int rank, int ranks);
+
+struct step;
+
+/* [all] Takes all memory. net, optimizer and transport are borrowed; `optimizer` NULL: evaluation
+ * only, for a net without training. Fails with STATUS_USAGE where there are more ranks than leaves
+ * or the sizes are out of range, STATUS_SYSTEM without memory. */
+status step_create(struct step **step, struct net *net, struct optimizer *optimizer,
+    struct transport *transport, const struct step_options *options);
+void step_destroy(struct step *step);
+
+/* Runs the rank's share of a step of `pictures` pictures (over all ranks) forward: pixels
+ * [n][channels][height][width] and targets[n] are of its own leaves, n = step_pictures(). `number`
+ * counts the training steps done before. With chunks, all passes but the last also run backward
+ * here. Both are borrowed until step_backward. STATUS_NUMERIC, naming step and layer, where the
+ * loss is not finite: for step_agree, since the other ranks do not know. */
+status step_forward(struct step *step, int64_t number, int64_t pictures, const float *pixels,
+    const struct target *targets);
+
+/* The rank's own pictures in a step of `pictures`. */
+int64_t step_pictures(const struct step *step, int64_t pictures);
+
+/* [all] Starts the agreement of the step: this rank's status so far (of reading, of step_forward),
+ * its flags, and on rank 0 the decision. Does not wait. */
+status step_agree(
+    struct step *step, status mine, uint32_t flags, const void *decision, size_t decision_size);
+
+/* [all] Runs backward; below it the agreement, then the buckets of the exchange move on. Waits for
+ * all of them. Where some rank was not well, no bucket is started and all ranks fail with its
+ * message. Else gives the flags of all ranks, or-ed, and the decision of rank 0. */
+status step_backward(struct step *step, uint32_t *flags, void *decision, size_t decision_size);
+
+/* [all] Updates the weights by the sum of the gradients over the pictures of the step. */
+void step_update(struct step *step, double rate);
+
+/* Sums over pictures and over all ranks; the same on every rank. */
+struct step_metrics {
+    int64_t pictures, correct, correct_5;
+    double loss; /* sum; divide by pictures for the mean */
+};
+/* Of the step, after step_backward. */
+struct step_metrics step_get_metrics(const struct step *step);
+
+/* [all] One step of an evaluation: the rank's share of `pictures` pictures forward, its metrics
+ * added to *metrics, which end the same for any number of ranks. `mine` is the rank's status so
+ * far; where a rank is not well all fail. `seen` (may be NULL) is called after each pass, when
+ * net_output gives the outputs of pictures [first, first + pictures) of the rank's share. */
+struct step_viewer {
+    void (*seen)(void *context, int first, int pictures);
+    void *context;
+};
+status step_evaluate(struct step *step, struct step_metrics *metrics, status mine, int64_t pictures,
+    const float *pixels, const struct target *targets, const struct step_viewer *viewer);
+
+/* Seconds since step_create: computing (forward, backward, update), and waiting for other ranks. */
+struct step_times {
+    double compute, waiting;
+};
+struct step_times step_get_times(const struct step *step);
+
+/* The most buckets that were under way at one time; and the bytes that this rank sends in a step
+ * of `pictures` pictures by the formula (exchange_bytes), the agreement not counted. */
+int step_most_in_flight(const struct step *step);
+int64_t step_exchange_bytes(const struct step *step, int64_t pictures);
+
+#endif
