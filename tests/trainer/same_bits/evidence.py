@@ -1,0 +1,59 @@
+"""What shows that a run did what it is said to have done, so that no comparison passes idly."""
+import math
+
+from lab import BATCH, LEAVES, PICTURES, Failure, float_tensors
+
+
+def check_moved(early, late):
+    """Every tensor of weights moved between two checkpoints of a run, and all are finite."""
+    before, after = float_tensors(early), float_tensors(late)
+    if not after or before.keys() != after.keys():
+        raise Failure(f"{late}: no tensors, or other ones than {early}")
+    for name, values in after.items():
+        if not all(math.isfinite(value) for value in values):
+            raise Failure(f"{late}: {name} is not finite")
+        if values == before[name]:
+            raise Failure(f"{late}: {name} did not move")
+
+
+def check_tensors_differ(one, other, why):
+    """At least half of the tensors of two checkpoints differ (metadata alone would not count)."""
+    first, second = float_tensors(one), float_tensors(other)
+    changed = sum(first[name] != second.get(name) for name in first)
+    if changed * 2 < len(first):
+        raise Failure(f"{why} changes only {changed} of {len(first)} tensors")
+
+
+def leaf_start(pictures, leaf):
+    """First position of a leaf: they hold pictures / LEAVES each, the first few one more."""
+    return leaf * (pictures // LEAVES) + min(leaf, pictures % LEAVES)
+
+
+def step_sizes():
+    whole, rest = divmod(PICTURES, BATCH)
+    return [BATCH] * whole + ([rest] if rest else [])
+
+
+def records_of(rank, ranks):
+    """Records that a rank reads in one epoch."""
+    first, last = rank * LEAVES // ranks, (rank + 1) * LEAVES // ranks
+    return sum(leaf_start(size, last) - leaf_start(size, first) for size in step_sizes())
+
+
+def check_ranks(events, cut, epochs):
+    """Each rank read its own leaves' records and sent the bytes that the algorithm says."""
+    if not events:
+        raise Failure("metrics.jsonl has no line about the ranks")
+    ranks = events[-1]["ranks"]
+    if len(ranks) != cut.ranks:
+        raise Failure(f"metrics.jsonl tells of {len(ranks)} ranks, not of {cut.ranks}")
+    for number, rank in enumerate(ranks):
+        wanted = epochs * records_of(number, cut.ranks)
+        if rank["records"] != wanted:
+            raise Failure(f"rank {number} of {cut.ranks} read {rank['records']} records: its "
+                          f"leaves have {wanted}")
+        if rank["bytes_sent"] != rank["bytes_expected"]:
+            raise Failure(f"rank {number} of {cut.ranks} sent {rank['bytes_sent']} bytes, the "
+                          f"algorithm says {rank['bytes_expected']}")
+        if (rank["bytes_sent"] > 0) != (cut.ranks > 1):
+            raise Failure(f"rank {number} of {cut.ranks} sent {rank['bytes_sent']} bytes")
