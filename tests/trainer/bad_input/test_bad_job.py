@@ -56,7 +56,7 @@ class BadJob(bench.Bench):
                                self.train_command("data.train=data/other"))
 
     def test_another_build_on_one_rank(self):
-        version = self.works("--version").stdout
+        version = self.works("version").stdout
         identity = re.search(r"\b[0-9a-f]{16}\b", version).group(0).encode()
         with open(bench.PROGRAM, "rb") as file:
             content = file.read()
