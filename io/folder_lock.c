@@ -33,7 +33,7 @@ static status take(int descriptor, const char *folder, const char *path) {
     }
     char host[HOST_NAME_MAX + 1] = "";
     if (gethostname(host, sizeof host - 1) != 0 || host[0] == '\0') {
-        strcpy(host, "unknown");
+        snprintf(host, sizeof host, "unknown");
     }
     char text[sizeof host + 32];
     int length = snprintf(text, sizeof text, "%s %ld\n", host, (long)getpid());

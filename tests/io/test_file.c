@@ -98,6 +98,28 @@ static void test_file__two_writers_do_not_meet(void) {
     free(path);
 }
 
+static void test_file__foreign_temporary_files_stay(void) {
+    const char *folder = test_folder();
+    char *path = join(folder, "a.txt");
+    char foreign[100][128];
+    struct atomic_file file;
+    for (int i = 0; i < 100; i++) {
+        snprintf(foreign[i], sizeof foreign[i], "%s.tmp-%ld-%d", path, (long)getpid(), i);
+        FILE *out = fopen(foreign[i], "w");
+        CU_ASSERT_PTR_NOT_NULL_FATAL(out);
+        fputs("theirs", out);
+        fclose(out);
+    }
+    CU_ASSERT_EQUAL(write_text(path, "ours"), STATUS_OK);
+    CU_ASSERT_EQUAL_FATAL(atomic_file_open(&file, path), STATUS_OK);
+    atomic_file_abandon(&file);
+    assert_text(path, "ours");
+    for (int i = 0; i < 100; i++) {
+        assert_text(foreign[i], "theirs");
+    }
+    free(path);
+}
+
 /* A limit on the size of files stands for a disk that runs full. */
 static void test_file__full_disk_loses_the_new_file_only(void) {
     const char *folder = test_folder();
@@ -265,6 +287,7 @@ static void test_file__lock_names_its_holder(void) {
 
 TEST_MAIN("file", TEST(test_file__atomic_file_appears_at_commit),
     TEST(test_file__abandon_leaves_nothing), TEST(test_file__two_writers_do_not_meet),
+    TEST(test_file__foreign_temporary_files_stay),
     TEST(test_file__full_disk_loses_the_new_file_only),
     TEST(test_file__no_folder_is_a_clear_failure), TEST(test_file__read_keeps_its_limit),
     TEST(test_file__reads_a_pipe), TEST(test_file__makes_folders_and_lists_them_sorted),
