@@ -10,3 +10,16 @@ status transport_wait(struct transport *transport, struct transport_request *req
         transport->pause(transport);
     }
 }
+
+status transport_send(
+    struct transport *transport, int peer, int tag, const void *bytes, size_t size) {
+    struct transport_request request;
+    TRY(transport->send(transport, &request, peer, tag, bytes, size));
+    return transport_wait(transport, &request);
+}
+
+status transport_receive(struct transport *transport, int peer, int tag, void *bytes, size_t size) {
+    struct transport_request request;
+    TRY(transport->receive(transport, &request, peer, tag, bytes, size));
+    return transport_wait(transport, &request);
+}

@@ -42,8 +42,18 @@ struct transport {
 /* Waits for a request, calling test and pause. */
 status transport_wait(struct transport *transport, struct transport_request *request);
 
-/* Tags: the agreement's and the exchange's messages never meet. */
-enum transport_tag { TRANSPORT_TAG_AGREEMENT = 0, TRANSPORT_TAG_EXCHANGE = 64 };
+/* Send and wait, receive and wait. */
+status transport_send(
+    struct transport *transport, int peer, int tag, const void *bytes, size_t size);
+status transport_receive(struct transport *transport, int peer, int tag, void *bytes, size_t size);
+
+/* First tags, so that the messages of different things never meet. */
+enum transport_tag {
+    TRANSPORT_TAG_AGREEMENT = 0, /* one a round */
+    TRANSPORT_TAG_COMPARE = 32,
+    TRANSPORT_TAG_NUMBERS = 40,
+    TRANSPORT_TAG_EXCHANGE = 64,
+};
 
 /* The most bytes of one message: what MPI's int counts hold. Longer ones are refused. */
 #define TRANSPORT_MESSAGE_LIMIT ((size_t)INT32_MAX)

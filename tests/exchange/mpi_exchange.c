@@ -1,0 +1,112 @@
+/* The same cases as test_exchange.c, over MPI, and what MPI alone can show. Run by mpirun; rank 0
+ * prints, and the exit code is 1 where any rank saw something wrong. */
+#include "cases.h"
+
+#include "worker/exchange/agreement.h"
+
+#include <mpi.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CASES 40
+
+static int wrong;
+
+static void expect(struct transport *transport, bool good, const char *what) {
+    if (!good) {
+        fprintf(stderr, "rank %d: %s\n", transport->rank, what);
+        wrong++;
+    }
+}
+
+static void sums_by_the_tree(struct transport *transport, uint64_t seed) {
+    for (int leaves = 1; leaves <= 64; leaves *= 2) {
+        if (leaves < transport->ranks) {
+            continue;
+        }
+        for (uint64_t i = 0; i < CASES; i++) {
+            struct exchange_case c = case_draw(seed + i, transport->ranks, leaves);
+            expect(transport, case_run(transport, &c), "wrong sum");
+        }
+    }
+    /* Above what MPI sends at once. */
+    struct exchange_case c = case_draw(seed, transport->ranks, 16);
+    c.options.vector_size = 100003;
+    c.options.bucket_size = 40000;
+    c.pictures = 40;
+    expect(transport, case_run(transport, &c), "wrong sum of a large vector");
+}
+
+static void ring_gives_other_bits(struct transport *transport, uint64_t seed) {
+    struct exchange_case c = case_draw(seed, transport->ranks, 16);
+    c.options.algorithm = EXCHANGE_RING;
+    c.options.vector_size = 480;
+    c.pictures = 16;
+    size_t differences = case_count_differences(transport, &c);
+    expect(transport, transport->ranks <= 2 ? differences == 0 : differences > 50, "ring");
+}
+
+static void agrees(struct transport *transport) {
+    int last = transport->ranks - 1;
+    char expected[256];
+    status mine = STATUS_OK;
+    if (transport->rank == last) {
+        mine = status_fail(STATUS_INPUT, __FILE__, __LINE__, __func__, "bad record");
+    }
+    snprintf(expected, sizeof expected, "rank %d (%s): bad record", last, transport->host);
+    expect(transport, agreement_status(transport, mine) == STATUS_INPUT, "status not agreed");
+    expect(transport, strcmp(status_message(), expected) == 0, status_message());
+    expect(transport, agreement_status(transport, STATUS_OK) == STATUS_OK, "status not agreed");
+
+    struct agreement_value value = {"seed", transport->rank == last ? "2" : "1"};
+    expect(transport, agreement_compare(transport, &value, 1) == STATUS_PEER, "not compared");
+    snprintf(expected, sizeof expected, "rank %d (%s) has another seed: 2, rank 0 (%s) has 1", last,
+        transport->host, transport->host);
+    expect(transport, strcmp(status_message(), expected) == 0, status_message());
+    value.value = "1";
+    expect(transport, agreement_compare(transport, &value, 1) == STATUS_OK, "not compared");
+
+    int64_t one = 1;
+    expect(transport, agreement_sum(transport, &one, 1) == STATUS_OK && one == transport->ranks,
+        "not summed");
+}
+
+/* All ranks of a test run on one node. */
+static void knows_its_place(struct transport *transport) {
+    int world_rank, world_size;
+    MPI_Comm_rank(MPI_COMM_WORLD, &world_rank);
+    MPI_Comm_size(MPI_COMM_WORLD, &world_size);
+    expect(transport, transport->ranks == world_size && transport->rank == world_rank, "rank");
+    expect(transport, transport->node == 0 && transport->nodes == 1, "node");
+    expect(transport, transport->node_rank == world_rank && transport->node_ranks == world_size,
+        "node rank");
+    struct transport_request request;
+    char byte = 0;
+    expect(transport,
+        transport->send(transport, &request, 0, 0, &byte, TRANSPORT_MESSAGE_LIMIT + 1) ==
+            STATUS_USAGE,
+        "a message of more than 2 GiB was not refused");
+}
+
+int main(int count, char **arguments) {
+    MPI_Init(&count, &arguments);
+    struct transport *transport;
+    if (transport_mpi_create(&transport) != STATUS_OK) {
+        fprintf(stderr, "%s\n", status_message());
+        MPI_Abort(MPI_COMM_WORLD, 1);
+    }
+    const char *text = getenv("CONVOY_TEST_SEED");
+    uint64_t seed = text != NULL ? strtoull(text, NULL, 0) : 20261124;
+    if (transport->rank == 0) {
+        printf(
+            "exchange over MPI: %d ranks, seed %llu\n", transport->ranks, (unsigned long long)seed);
+    }
+    knows_its_place(transport);
+    sums_by_the_tree(transport, seed);
+    ring_gives_other_bits(transport, seed);
+    agrees(transport);
+    transport->destroy(transport);
+    MPI_Finalize();
+    return wrong > 0;
+}
