@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Trains RECIPE on a cluster with PBS: one rank a socket, a checkpoint three minutes before the time
+# limit, and on from there in a new job.
+#
+#   qsub -v RECIPE=recipe.yaml,RUN=runs/mine configs/jobs/pbs.sh
+#
+# Fit the line of resources to your cluster; the weights do not depend on it. Keep SECONDS_TO_RUN
+# three minutes below the walltime.
+#PBS -N convoy
+#PBS -l select=2:ncpus=32:mpiprocs=2
+#PBS -l walltime=04:00:00
+set -eu
+
+: "${SECONDS_TO_RUN:=14220}"
+cd "$PBS_O_WORKDIR"
+
+# mpirun passes the signal on to every rank: they finish the step, save, and exit with 75.
+code=0
+timeout --preserve-status --signal=USR1 "$SECONDS_TO_RUN" \
+    mpirun convoy train "$RECIPE" --run "$RUN" --resume || code=$?
+
+if [ "$code" = 75 ]; then
+    qsub -v "RECIPE=$RECIPE,RUN=$RUN" configs/jobs/pbs.sh
+fi
+exit "$code"

@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Trains RECIPE on a Slurm cluster: one rank a socket, a checkpoint three minutes before the time
+# limit, and on from there in the same job, queued again.
+#
+#   sbatch configs/jobs/slurm.sh RECIPE RUN_FOLDER [key=value ...]
+#
+# Fit nodes, tasks and cores to your cluster; the weights do not depend on them.
+#SBATCH --job-name=convoy
+#SBATCH --nodes=2
+#SBATCH --ntasks-per-node=2
+#SBATCH --cpus-per-task=16
+#SBATCH --time=04:00:00
+#SBATCH --signal=B:USR1@180
+#SBATCH --requeue
+#SBATCH --open-mode=append
+set -eu
+
+recipe=$1
+run=$2
+shift 2
+
+mpirun --map-by "socket:PE=${SLURM_CPUS_PER_TASK:-1}" \
+    convoy train "$recipe" --run "$run" --resume "$@" &
+job=$!
+# mpirun passes the signal on to every rank: they finish the step, save, and exit with 75.
+trap 'kill -USR1 $job' USR1
+code=0
+wait "$job" || code=$?
+while kill -0 "$job" 2>/dev/null; do
+    code=0
+    wait "$job" || code=$?
+done
+
+if [ "$code" = 75 ]; then
+    scontrol requeue "$SLURM_JOB_ID"
+fi
+exit "$code"

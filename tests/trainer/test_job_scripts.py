@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+"""The scripts of configs/jobs, with Slurm's and PBS's own commands replaced by ones that take notes:
+a job near its time limit saves, exits with 75 and is queued again; the queued job goes on."""
+import os
+import signal
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "support"))
+
+import bench  # noqa: E402
+
+JOBS = os.path.join(HERE, "..", "..", "configs", "jobs")
+NOTE = '#!/bin/sh\necho "$0 $*" >> "$NOTES"\n'
+LONG = "train.epochs=100000"
+MPIRUN = '#!/bin/sh\nwhile [ "$1" != convoy ]; do shift; done\nexec "$MPIRUN" -n 2 "$@" --oversubscribe\n'
+
+
+class JobScripts(bench.Bench):
+    def setUp(self):
+        super().setUp()
+        for name, text in (("scontrol", NOTE), ("qsub", NOTE), ("mpirun", MPIRUN)):
+            self.write(f"bin/{name}", text)
+            os.chmod(self.path("bin", name), 0o755)
+        os.symlink(bench.PROGRAM, self.path("bin/convoy"))
+
+    def settings(self, **more):
+        found = subprocess.run(["which", "mpirun"], text=True, stdout=subprocess.PIPE, check=True)
+        return dict(bench.environment(**more), NOTES=self.path("notes"),
+                    MPIRUN=found.stdout.strip(), PATH=self.path("bin") + ":" + os.environ["PATH"])
+
+    def wait_for_steps(self, job):
+        limit = time.monotonic() + 60
+        metrics = self.path("out/metrics.jsonl")
+        while not (os.path.exists(metrics) and b'"step"' in self.read("out/metrics.jsonl")):
+            self.assertIsNone(job.poll(), "ended before its first step")
+            self.assertLess(time.monotonic(), limit)
+            time.sleep(0.05)
+
+    def test_slurm(self):
+        command = ["bash", os.path.join(JOBS, "slurm.sh"), "recipe.yaml", "out", LONG]
+        settings = self.settings(SLURM_JOB_ID="77")
+        job = subprocess.Popen(command, cwd=self.folder, env=settings)
+        self.wait_for_steps(job)
+        job.send_signal(signal.SIGUSR1)
+        self.assertEqual(job.wait(60), 75)
+        self.assertIn("scontrol requeue 77", self.read("notes").decode())
+        self.assertEqual(len(os.listdir(self.path("out/checkpoints"))) > 0, True)
+        self.goes_on(command, settings)
+
+    def goes_on(self, command, settings):
+        """The same command again resumes: its first step is not the first of all."""
+        before = len(self.read("out/metrics.jsonl").splitlines())
+        job = subprocess.Popen(command, cwd=self.folder, env=settings)
+        limit = time.monotonic() + 60
+        while len(self.read("out/metrics.jsonl").splitlines()) <= before + 4:
+            self.assertIsNone(job.poll())
+            self.assertLess(time.monotonic(), limit)
+            time.sleep(0.05)
+        job.send_signal(signal.SIGUSR1)
+        self.assertEqual(job.wait(60), 75)
+
+    def test_pbs(self):
+        text = self.read("recipe.yaml").decode()
+        self.write("recipe.yaml", text.replace("epochs: 2", LONG.replace("train.", "")
+                                               .replace("=", ": ")))
+        settings = self.settings(PBS_O_WORKDIR=self.folder, RECIPE="recipe.yaml", RUN="out",
+                                 SECONDS_TO_RUN="4")
+        job = subprocess.Popen(["bash", os.path.join(JOBS, "pbs.sh")], cwd=self.folder,
+                               env=settings)
+        self.assertEqual(job.wait(60), 75)
+        self.assertIn("qsub -v RECIPE=recipe.yaml,RUN=out", self.read("notes").decode())
+        self.assertEqual(len(os.listdir(self.path("out/checkpoints"))) > 0, True)
+
+
+if __name__ == "__main__":
+    bench.main()
