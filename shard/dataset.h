@@ -19,6 +19,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 struct dataset_information {
     int64_t records;
@@ -48,7 +49,16 @@ const char *dataset_get_folder(const struct dataset *dataset);
  * dataset_close. Fails with STATUS_INPUT naming shard, key and reason. Thread-safe. */
 status dataset_read(struct record *record, struct dataset *dataset, int64_t index);
 
-/* Reads every record, decodes it, and compares the digest; calls `progress` now and then. */
+/* Decodes a record that dataset_read gave, to `channels` (1 or 3; 0 keeps them); freed by
+ * picture_release. Fails with STATUS_INPUT naming shard, key and reason. Thread-safe. */
+status dataset_decode(
+    struct picture *picture, struct dataset *dataset, const struct record *record, int channels);
+
+/* Writes what is in the data set, one thing a line, and a table of its classes. */
+void dataset_describe(FILE *out, const struct dataset *dataset);
+
+/* Reads every record, decodes it, and compares the digest and the counts of the classes; calls
+ * `progress` (or NULL) now and then. */
 status dataset_verify(struct dataset *dataset,
     void (*progress)(void *context, int64_t done, int64_t total), void *context);
 

@@ -11,8 +11,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Records are numbered in 32 bits where random numbers are keyed by them. */
+#define ORDER_RECORDS_LIMIT ((int64_t)UINT32_MAX)
+
 /* A keyed permutation of 0 .. count-1 (a Feistel network over Philox with cycle walking): position
- * to value, without a table. */
+ * to value, without a table. 1 <= count <= ORDER_RECORDS_LIMIT; `domain` (24 bits) tells apart the
+ * permutations of one epoch. */
 int64_t order_permute(
     int64_t position, int64_t count, uint64_t seed, uint32_t epoch, uint32_t domain);
 
@@ -35,7 +39,7 @@ struct order {
     uint64_t seed;
 };
 
-/* Checks powers of two and ranges. */
+/* Checks powers of two and ranges. Everything below takes an order that passed. */
 status order_check(const struct order *order);
 
 int64_t order_steps(const struct order *order);                       /* steps an epoch */
