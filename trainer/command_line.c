@@ -212,14 +212,13 @@ done:
     return result;
 }
 
-static void report(status result, const char *command) {
+static void report(status result) {
     if (!launch_speaks()) {
         return;
     }
-    fprintf(stderr, "convoy%s%s: %s\n", command != NULL ? " " : "", command != NULL ? command : "",
-        status_message());
+    fprintf(stderr, "convoy: %s\n", status_message());
     if (getenv("CONVOY_TRACE") != NULL) {
-        fprintf(stderr, "%s: %s\n", status_name(result), status_trace_text());
+        fprintf(stderr, "%s\n%s\n", status_name(result), status_trace_text());
     }
 }
 
@@ -247,7 +246,7 @@ int command_line_run(int argc, char *const *argv) {
             "cannot write the results to standard output");
     }
     if (result != STATUS_OK) {
-        report(result, command != NULL ? command->name : NULL);
+        report(result);
         code = result == STATUS_USAGE ? EXIT_CODE_USAGE : EXIT_CODE_FAILED;
     }
     return code;

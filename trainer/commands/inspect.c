@@ -1,0 +1,278 @@
+#include "io/file.h"
+#include "io/log.h"
+#include "io/yaml.h"
+#include "shard/dataset.h"
+#include "trainer/commands/command.h"
+#include "trainer/net_report.h"
+#include "trainer/state.h"
+#include "trainer/trained.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct inspect_options {
+    int64_t ranks;
+    bool verify, json;
+};
+
+static const struct option options_table[] = {
+    {"ranks", OPTION_INTEGER, offsetof(struct inspect_options, ranks), .initial = "1", .low = 1,
+        .high = 65536, .help = "for a recipe: memory of one rank of so many"},
+    {"verify", OPTION_SWITCH, offsetof(struct inspect_options, verify),
+        .help = "for data sets and checkpoints: read all of it and check every sum"},
+    {"json", OPTION_SWITCH, offsetof(struct inspect_options, json), .help = "as one JSON object"},
+    OPTIONS_END};
+
+/* Prints the object and drops it. */
+static void print_json(json_t *object) {
+    json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+    putchar('\n');
+    json_decref(object);
+}
+
+/* ---- networks: of a model, a recipe or a checkpoint ---- */
+
+static void print_net(json_t *object, const struct net *net, bool json) {
+    if (json) {
+        json_object_set_new(object, "network", net_report_json(net));
+        print_json(object);
+    } else {
+        net_report_print(stdout, net);
+        json_decref(object);
+    }
+}
+
+static status inspect_model(const struct node *model, const char *path, bool json) {
+    const struct net_options plan = {
+        .pictures = 1, .leaves = 1, .leaf = 1, .threads = 1, .training = true, .plan_only = true};
+    struct net *net;
+    TRY(net_create(&net, model, &plan));
+    print_net(json_pack("{s:s, s:s}", "path", path, "is", "model"), net, json);
+    net_destroy(net);
+    return STATUS_OK;
+}
+
+static status inspect_recipe(const struct command_line *line, const char *path) {
+    const struct inspect_options *options = line->options;
+    struct recipe recipe;
+    TRY(recipe_load(&recipe, path, line->arguments + 1, line->count - 1));
+    int leaves = recipe_leaves(&recipe);
+    int mine = (int)((leaves + options->ranks - 1) / options->ranks);
+    int pass = recipe.train.chunk > 0 && recipe.train.chunk < mine ? (int)recipe.train.chunk : mine;
+    const struct net_options plan = {.pictures = (int)(pass * recipe.train.leaf),
+        .leaves = pass,
+        .leaf = (int)recipe.train.leaf,
+        .threads = recipe.train.threads > 0 ? (int)recipe.train.threads : 1,
+        .training = true,
+        .engine = (enum engine_kernels)recipe.engine.kernels,
+        .loss = &recipe.train.loss,
+        .plan_only = true};
+    struct net *net = NULL;
+    status result = STATUS_OK;
+    TRY_TO(done, result, net_create(&net, recipe.model, &plan));
+    if (!options->json) {
+        printf("recipe %s: batch %" PRId64 " = %d leaves of %" PRId64 ", loss %s, optimizer %s, "
+               "schedule %s\n\n",
+            path, recipe.train.batch, leaves, recipe.train.leaf, recipe.train.loss.kind->name,
+            recipe.train.optimizer.kind->name, recipe.train.schedule.kind->name);
+    }
+    print_net(json_pack("{s:s, s:s, s:I, s:I, s:i, s:s, s:s, s:s}", "path", path, "is", "recipe",
+                  "batch", (json_int_t)recipe.train.batch, "leaf", (json_int_t)recipe.train.leaf,
+                  "leaves", leaves, "loss", recipe.train.loss.kind->name, "optimizer",
+                  recipe.train.optimizer.kind->name, "schedule", recipe.train.schedule.kind->name),
+        net, options->json);
+    net_destroy(net);
+done:
+    recipe_release(&recipe);
+    return result;
+}
+
+static status inspect_yaml(const struct command_line *line, const char *path) {
+    const struct inspect_options *options = line->options;
+    struct document document;
+    document_init(&document);
+    status result = STATUS_OK;
+    TRY_TO(done, result, yaml_load(&document, &document.root, path));
+    if (node_get(document.root, "layers") != NULL) {
+        TRY_TO(done, result, inspect_model(document.root, path, options->json));
+    } else {
+        TRY_TO(done, result, inspect_recipe(line, path));
+    }
+done:
+    document_release(&document);
+    return result;
+}
+
+/* ---- checkpoints ---- */
+
+static json_t *checkpoint_json(const struct trained *trained, bool verified) {
+    static const char *const keys[] = {"step", "epoch", "seed", "steps", "steps_per_epoch",
+        "validated", "best_step", "best_metric", "picture", "data_digest"};
+    json_t *classes = json_array();
+    for (int c = 0; c < trained->classes; c++) {
+        json_array_append_new(classes, json_string(trained->class_names[c]));
+    }
+    json_t *object =
+        json_pack("{s:s, s:s, s:b, s:i, s:o}", "path", trained->path, "is", "checkpoint",
+            "verified", verified, "tensors", safetensors_count(trained->file), "classes", classes);
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        const char *value = safetensors_metadata(trained->file, keys[i]);
+        char *end;
+        long long number = value != NULL ? strtoll(value, &end, 10) : 0;
+        if (value != NULL && end != value && *end == '\0') {
+            json_object_set_new(object, keys[i], json_integer(number));
+        } else if (value != NULL) {
+            json_object_set_new(object, keys[i], json_string(value));
+        }
+    }
+    return object;
+}
+
+static status inspect_checkpoint(const struct inspect_options *options, const char *path) {
+    struct trained trained;
+    TRY(trained_open(&trained, path));
+    status result = STATUS_OK;
+    struct net *net = NULL;
+    if (options->verify) {
+        TRY_TO(done, result, safetensors_verify(trained.file));
+    }
+    const struct net_options plan = {
+        .pictures = 1, .leaves = 1, .leaf = 1, .threads = 1, .plan_only = true};
+    TRY_TO(done, result, net_create(&net, trained.recipe.model, &plan));
+    json_t *object = checkpoint_json(&trained, options->verify);
+    if (!options->json) {
+        const char *key;
+        json_t *value;
+        json_object_foreach(object, key, value) {
+            if (json_is_string(value)) {
+                printf("%-16s %s\n", key, json_string_value(value));
+            } else if (json_is_integer(value)) {
+                printf("%-16s %lld\n", key, (long long)json_integer_value(value));
+            }
+        }
+        printf("%s\n\nrecipe\n%s\n", options->verify ? "every sum verified" : "",
+            safetensors_metadata(trained.file, "recipe"));
+    }
+    json_object_set_new(
+        object, "recipe", json_string(safetensors_metadata(trained.file, "recipe")));
+    print_net(object, net, options->json);
+    net_destroy(net);
+done:
+    trained_release(&trained);
+    return result;
+}
+
+/* ---- data sets ---- */
+
+static void show_progress(void *context, int64_t done, int64_t total) {
+    log_count(context, "verifying", done, total);
+}
+
+static status verify(struct dataset *dataset) {
+    struct log *log;
+    TRY(log_open(&log, NULL, false, false));
+    status result = dataset_verify(dataset, show_progress, log);
+    log_progress_end(log);
+    log_close(log);
+    return result;
+}
+
+static json_t *dataset_json(const struct dataset_information *data, const char *path) {
+    json_t *classes = json_array();
+    for (int c = 0; c < data->classes; c++) {
+        char number[16];
+        snprintf(number, sizeof number, "%d", c);
+        json_array_append_new(
+            classes, json_pack("{s:s, s:I}", "name",
+                         data->class_names != NULL ? data->class_names[c] : number, "pictures",
+                         (json_int_t)(data->class_counts != NULL ? data->class_counts[c] : 0)));
+    }
+    json_t *mean = json_array(), *deviation = json_array();
+    for (int c = 0; c < data->mean_count; c++) {
+        json_array_append_new(mean, json_real(data->mean[c]));
+        json_array_append_new(deviation, json_real(data->deviation[c]));
+    }
+    return json_pack("{s:s, s:s, s:s, s:I, s:i, s:[i, i, i], s:s, s:o, s:o, s:o}", "path", path,
+        "is", "data set", "format", data->format != NULL ? data->format : "", "pictures",
+        (json_int_t)data->records, "shards", data->shards, "shape", data->shape.channels,
+        data->shape.height, data->shape.width, "digest", data->digest, "mean", mean, "deviation",
+        deviation, "classes", classes);
+}
+
+static void print_dataset(const struct dataset_information *data, const char *path) {
+    char shape[64];
+    printf("data set %s: %" PRId64 " pictures, %s, in %d shards, imported as %s, digest %s\n", path,
+        data->records,
+        data->shape.height > 0 ? shape_text(data->shape, shape, sizeof shape) : "of many sizes",
+        data->shards, data->format != NULL ? data->format : "?", data->digest);
+    for (int c = 0; c < data->mean_count; c++) {
+        printf("channel %d: mean %.4f, standard deviation %.4f\n", c, data->mean[c],
+            data->deviation[c]);
+    }
+    for (int c = 0; c < data->classes; c++) {
+        printf("class %3d: %8" PRId64 "  %s\n", c,
+            data->class_counts != NULL ? data->class_counts[c] : 0,
+            data->class_names != NULL ? data->class_names[c] : "");
+    }
+}
+
+static status inspect_dataset(const struct inspect_options *options, const char *path) {
+    struct dataset *dataset;
+    TRY(dataset_open(&dataset, path));
+    const struct dataset_information *data = dataset_get_information(dataset);
+    status result = options->verify ? verify(dataset) : STATUS_OK;
+    if (result == STATUS_OK && options->json) {
+        json_t *object = dataset_json(data, path);
+        json_object_set_new(object, "verified", json_boolean(options->verify));
+        print_json(object);
+    } else if (result == STATUS_OK) {
+        print_dataset(data, path);
+        if (options->verify) {
+            puts("every record read and verified");
+        }
+    }
+    dataset_close(dataset);
+    return result;
+}
+
+static bool has_file(const char *folder, const char *name) {
+    char *path = NULL;
+    bool found = path_join(&path, folder, name) == STATUS_OK && file_exists(path);
+    free(path);
+    return found;
+}
+
+static bool ends_with(const char *text, const char *end) {
+    size_t length = strlen(text), tail = strlen(end);
+    return length >= tail && strcmp(text + length - tail, end) == 0;
+}
+
+static status run(int *code, const struct command_line *line) {
+    (void)code;
+    const struct inspect_options *options = line->options;
+    const char *path = line->arguments[0];
+    if (folder_exists(path)) {
+        return has_file(path, "dataset.yaml") ? inspect_dataset(options, path)
+                                              : inspect_checkpoint(options, path);
+    }
+    if (!file_exists(path)) {
+        FAIL(STATUS_USAGE, "there is no file or folder %s", path);
+    }
+    return ends_with(path, ".safetensors") ? inspect_checkpoint(options, path)
+                                           : inspect_yaml(line, path);
+}
+
+const struct command command_inspect = {
+    .name = "inspect",
+    .arguments = "RECIPE|MODEL|CHECKPOINT|DATASET [key=value ...]",
+    .help = "show what a recipe, model, checkpoint, run or data set holds",
+    .description =
+        "Networks are shown as a table: every layer's output, parameters, multiply-adds\n"
+        "and the kernel it got. key=value sets keys of a recipe, as for train.",
+    .fewest = 1,
+    .most = -1,
+    .options = options_table,
+    .options_size = sizeof(struct inspect_options),
+    .run = run,
+};

@@ -1,0 +1,63 @@
+#include "trainer/coordinator.h"
+
+/* Whether something that comes every so many steps or epochs falls on the end of step `done`. */
+static bool falls_on(int64_t done, int64_t every_steps, int64_t every_epochs, int64_t epoch_steps) {
+    bool by_steps = every_steps > 0 && done % every_steps == 0;
+    bool by_epochs = every_epochs > 0 && done % (every_epochs * epoch_steps) == 0;
+    return done > 0 && (by_steps || by_epochs);
+}
+
+static bool validation_falls_on(
+    const struct recipe *recipe, const struct state *state, int64_t done) {
+    return recipe->data.validation != NULL &&
+           falls_on(done, recipe->train.validate_every_steps, recipe->train.validate_every_epochs,
+               state->steps_per_epoch);
+}
+
+struct decision coordinator_decide(const struct recipe *recipe, const struct state *state) {
+    const struct schedule_position position = {
+        .step = state->step, .steps = state->steps, .steps_per_epoch = state->steps_per_epoch};
+    int64_t done = state->step + 1;
+    return (struct decision){
+        .step = state->step,
+        .rate = schedule_rate(&recipe->train.schedule, &state->schedule, &position),
+        .validate = validation_falls_on(recipe, state, done),
+        .checkpoint =
+            done == state->steps || falls_on(done, recipe->checkpoint.every_steps,
+                                        recipe->checkpoint.every_epochs, state->steps_per_epoch),
+    };
+}
+
+bool coordinator_observe(
+    struct state *state, const struct recipe *recipe, const struct figures *figures) {
+    schedule_observe(&state->schedule, &recipe->train.schedule, "loss", figures->loss);
+    schedule_observe(&state->schedule, &recipe->train.schedule, "accuracy", figures->accuracy);
+    bool by_loss = recipe->train.stop.metric == RECIPE_METRIC_LOSS;
+    double value = by_loss ? figures->loss : figures->accuracy;
+    bool better =
+        state->best_step < 0 || (by_loss ? value < state->best_value : value > state->best_value);
+    state->validated = state->step;
+    state->since_best = better ? 0 : state->since_best + 1;
+    if (better) {
+        state->best_value = value;
+        state->best_step = state->step;
+    }
+    return better;
+}
+
+bool coordinator_stopped_early(const struct recipe *recipe, const struct state *state) {
+    int64_t patience = recipe->train.stop.patience;
+    return patience > 0 && state->since_best >= patience;
+}
+
+bool coordinator_finished(const struct recipe *recipe, const struct state *state) {
+    return state->step >= state->steps || coordinator_stopped_early(recipe, state);
+}
+
+bool coordinator_owes_validation(const struct recipe *recipe, const struct state *state) {
+    return state->validated != state->step && validation_falls_on(recipe, state, state->step);
+}
+
+const char *coordinator_metric_name(const struct recipe *recipe) {
+    return recipe->train.stop.metric == RECIPE_METRIC_LOSS ? "loss" : "accuracy";
+}

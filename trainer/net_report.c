@@ -1,0 +1,88 @@
+#include "trainer/net_report.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* 1234567 as "1,234,567". */
+static const char *grouped(char text[32], int64_t number) {
+    char digits[24];
+    int length = snprintf(digits, sizeof digits, "%" PRId64, number);
+    int at = 0;
+    for (int i = 0; i < length; i++) {
+        text[at++] = digits[i];
+        int left = length - 1 - i;
+        if (left > 0 && left % 3 == 0 && digits[i] != '-') {
+            text[at++] = ',';
+        }
+    }
+    text[at] = '\0';
+    return text;
+}
+
+static int longest_name(const struct net *net) {
+    int longest = (int)strlen("layer");
+    for (int i = 0; i < net_layer_count(net); i++) {
+        int length = (int)strlen(net_layer_report(net, i).name);
+        longest = length > longest ? length : longest;
+    }
+    return longest;
+}
+
+static void add_sums(int64_t *parameters, int64_t *multiply_adds, const struct net *net) {
+    *parameters = 0;
+    *multiply_adds = 0;
+    for (int i = 0; i < net_layer_count(net); i++) {
+        struct layer_report report = net_layer_report(net, i);
+        *parameters += report.parameters;
+        *multiply_adds += report.multiply_adds;
+    }
+}
+
+void net_report_print(FILE *out, const struct net *net) {
+    int width = longest_name(net);
+    char shape[64], parameters[32], multiply_adds[32];
+    fprintf(out, "%-*s  %-12s %-14s %14s %16s  %s\n", width, "layer", "kind", "output",
+        "parameters", "multiply-adds", "kernel");
+    fprintf(out, "%-*s  %-12s %-14s\n", width, "", "input",
+        shape_text(net_input_shape(net), shape, sizeof shape));
+    for (int i = 0; i < net_layer_count(net); i++) {
+        struct layer_report report = net_layer_report(net, i);
+        fprintf(out, "%-*s  %-12s %-14s %14s %16s  %s\n", width, report.name, report.kind,
+            shape_text(report.output, shape, sizeof shape), grouped(parameters, report.parameters),
+            grouped(multiply_adds, report.multiply_adds), report.kernel);
+    }
+    int64_t all_parameters, all_multiply_adds;
+    add_sums(&all_parameters, &all_multiply_adds, net);
+    fprintf(out, "%-*s  %-12s %-14s %14s %16s\n", width, "", "sum", "",
+        grouped(parameters, all_parameters), grouped(multiply_adds, all_multiply_adds));
+    struct net_memory memory = net_memory_report(net);
+    const double mib = 1024 * 1024;
+    fprintf(out,
+        "memory a rank: weights %.1f MiB, gradients %.1f MiB each, activations %.1f MiB, scratch "
+        "%.1f MiB\n",
+        (double)memory.weights / mib, (double)memory.gradients_each / mib,
+        (double)memory.activations / mib, (double)memory.scratch / mib);
+}
+
+static json_t *shape_json(struct shape shape) {
+    return json_pack("[i, i, i]", shape.channels, shape.height, shape.width);
+}
+
+json_t *net_report_json(const struct net *net) {
+    json_t *list = json_array();
+    for (int i = 0; i < net_layer_count(net); i++) {
+        struct layer_report report = net_layer_report(net, i);
+        json_array_append_new(list,
+            json_pack("{s:s, s:s, s:o, s:I, s:I, s:s}", "name", report.name, "kind", report.kind,
+                "output", shape_json(report.output), "parameters", (json_int_t)report.parameters,
+                "multiply_adds", (json_int_t)report.multiply_adds, "kernel", report.kernel));
+    }
+    int64_t parameters, multiply_adds;
+    add_sums(&parameters, &multiply_adds, net);
+    struct net_memory memory = net_memory_report(net);
+    return json_pack("{s:o, s:o, s:I, s:I, s:{s:I, s:I, s:I, s:I}}", "input",
+        shape_json(net_input_shape(net)), "layers", list, "parameters", (json_int_t)parameters,
+        "multiply_adds", (json_int_t)multiply_adds, "memory", "weights", (json_int_t)memory.weights,
+        "gradients_each", (json_int_t)memory.gradients_each, "activations",
+        (json_int_t)memory.activations, "scratch", (json_int_t)memory.scratch);
+}

@@ -1,0 +1,90 @@
+#include "trainer/run.h"
+
+#include "trainer/signals.h"
+#include "trainer/validation.h"
+
+#include <inttypes.h>
+#include <math.h>
+
+/* One step, in the order of the data: record, batch, activations, loss, gradients, exchange,
+ * update, log. */
+static status train_step(struct run *run, struct decision *decision, uint32_t *signals) {
+    const struct state *state = &run->state;
+    const int64_t pictures =
+        order_step_pictures(&run->training.order, state->step % state->steps_per_epoch);
+    const struct batch *batch = NULL;
+    *decision = coordinator_decide(run->recipe, state);
+    *signals = signals_seen();
+
+    status mine = run->pending;
+    if (mine == STATUS_OK) {
+        mine = loader_next(&batch, run->loader); /* records become a batch */
+    }
+    if (mine == STATUS_OK) {
+        mine = step_forward(run->step, state->step, pictures, batch->pixels, batch->targets);
+    }
+    const int64_t sent = run->job.transport->bytes_sent;
+    TRY(step_agree(run->step, mine, *signals, decision, sizeof *decision));
+    TRY(step_backward(run->step, signals, decision, sizeof *decision)); /* and the exchange */
+    step_update(run->step, decision->rate);
+
+    run->counts.bytes_sent += run->job.transport->bytes_sent - sent;
+    run->counts.bytes_expected += step_exchange_bytes(run->step, pictures);
+    if (!isfinite(step_get_metrics(run->step).loss)) {
+        FAIL(STATUS_NUMERIC, "step %" PRId64 ": the sum of the loss over all ranks is not finite",
+            state->step + 1);
+    }
+    run->state.step++;
+    run_log_step(run, decision, pictures);
+    return STATUS_OK;
+}
+
+/* All ranks have the same figures; what rank 0 makes of them is handed out. */
+static status validate(struct run *run, bool *best) {
+    TRY(validation_run(&run->figures, NULL, &run->job, run->step, run->net, &run->validation,
+        run->recipe, run->log));
+    *best = coordinator_observe(&run->state, run->recipe, &run->figures);
+    job_broadcast(&run->job, &run->state, sizeof run->state);
+    job_broadcast(&run->job, best, sizeof *best);
+    run_log_validation(run, *best);
+    return STATUS_OK;
+}
+
+/* What rank 0 decided for the end of the step. A signal does not wait for a validation: the
+ * resumed run owes it. */
+static status end_step(struct run *run, const struct decision *decision) {
+    bool best = false;
+    if (run->state.step % run->state.steps_per_epoch == 0) {
+        run_log_epoch(run);
+    }
+    if (decision->validate && run->stop_signals == 0) {
+        TRY(validate(run, &best));
+    }
+    if (decision->checkpoint || best || run->stop_signals != 0 ||
+        coordinator_finished(run->recipe, &run->state)) {
+        TRY(run_save(run));
+    }
+    return STATUS_OK;
+}
+
+/* A run that was stopped at a step where a validation was due goes on with it. */
+static status pay_validation(struct run *run) {
+    if (!coordinator_owes_validation(run->recipe, &run->state)) {
+        return STATUS_OK;
+    }
+    bool best;
+    TRY(validate(run, &best));
+    return run_save(run);
+}
+
+status run_train(struct run *run) {
+    struct decision decision;
+    signals_install();
+    TRY(pay_validation(run));
+    while (run->stop_signals == 0 && !coordinator_finished(run->recipe, &run->state)) {
+        TRY(train_step(run, &decision, &run->stop_signals));
+        TRY(end_step(run, &decision));
+    }
+    TRY(run_log_ranks(run));
+    return job_agree(&run->job, run->pending);
+}

@@ -1,0 +1,138 @@
+#include "io/checkpoint.h"
+#include "trainer/run.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static status save(struct run *run) {
+    TRY(run->pending);
+    char *path;
+    TRY(checkpoint_path(&path, run->folder.path, run->state.step));
+    status result = state_save(path, &run->state, &run->description, run->net, run->optimizer);
+    free(path);
+    TRY(result);
+    if (run->state.best_step == run->state.step) {
+        TRY(checkpoint_mark_best(run->folder.path, run->state.step));
+    }
+    return checkpoint_retain(
+        run->folder.path, (int)run->recipe->checkpoint.keep, run->state.best_step);
+}
+
+status run_save(struct run *run) {
+    return job_agree(&run->job, run->job.rank == 0 ? save(run) : run->pending);
+}
+
+/* Damaged checkpoints that were passed over: said when there is a log to say it in. */
+struct skipped {
+    char *text;
+};
+
+static void remember_skipped(void *context, const char *path, const char *reason) {
+    struct skipped *skipped = context;
+    char *text;
+    if (asprintf(&text, "%s%s%s (%s)", skipped->text != NULL ? skipped->text : "",
+            skipped->text != NULL ? "; " : "", path, reason) >= 0) {
+        free(skipped->text);
+        skipped->text = text;
+    }
+}
+
+/* *resumed = false where the folder holds no checkpoint. */
+static status resume(bool *resumed, struct run *run, struct skipped *skipped) {
+    struct safetensors_file *file = NULL;
+    char *path = NULL;
+    *resumed = false;
+    status result =
+        checkpoint_open_latest(&file, &path, run->folder.path, remember_skipped, skipped);
+    if (result == STATUS_NOT_FOUND && skipped->text == NULL) {
+        return STATUS_OK;
+    }
+    if (result == STATUS_NOT_FOUND) {
+        FAIL(STATUS_INPUT, "%s: no checkpoint verifies: %s", run->folder.path, skipped->text);
+    }
+    TRY(result);
+    TRY_TO(done, result, state_check(file, path, &run->description));
+    TRY_TO(done, result, state_load(&run->state, run->net, run->optimizer, file, path));
+    *resumed = true;
+done:
+    safetensors_close(file);
+    free(path);
+    return result;
+}
+
+static status load_from(struct run *run, struct skipped *skipped) {
+    struct safetensors_file *file;
+    char *path;
+    status result =
+        checkpoint_open(&file, &path, run->recipe->train.from, remember_skipped, skipped);
+    if (result != STATUS_OK) {
+        return status_prefix(result, "train.from");
+    }
+    result = state_load_weights(run->net, file, path, &run->recipe->train.from_new);
+    safetensors_close(file);
+    free(path);
+    return result;
+}
+
+/* recipe.yaml: everything resolved, so that the run can be done again without its sources. */
+static status write_recipe(const struct run *run) {
+    char *path;
+    TRY(path_join(&path, run->folder.path, "recipe.yaml"));
+    struct atomic_file file;
+    status result = atomic_file_open(&file, path);
+    if (result == STATUS_OK) {
+        recipe_write(file.stream, run->recipe);
+        result = atomic_file_commit(&file);
+    }
+    free(path);
+    return result;
+}
+
+/* Nothing in the folder changes before the checks are through. */
+static status load(bool *resumed, struct run *run, struct skipped *skipped) {
+    const struct run_options *options = run->options;
+    *resumed = false;
+    TRY(run_folder_open(&run->folder, options->folder, options->recipe_path, options->resume));
+    if (options->resume) {
+        TRY(resume(resumed, run, skipped));
+    }
+    if (!*resumed && run->recipe->train.from != NULL) {
+        TRY(load_from(run, skipped));
+    }
+    if (options->resume) {
+        TRY(log_metrics_truncate(run->folder.path, *resumed ? run->state.step : -1));
+    }
+    TRY(log_open(&run->log, run->folder.path, *resumed, options->quiet));
+    if (skipped->text != NULL) {
+        log_warning(run->log, "passing over damaged checkpoints: %s", skipped->text);
+    }
+    return write_recipe(run);
+}
+
+status run_load(struct run *run) {
+    struct skipped skipped = {0};
+    bool resumed = false;
+    status mine = STATUS_OK;
+    const int64_t steps = run->state.steps;
+    if (run->job.rank == 0) {
+        mine = load(&resumed, run, &skipped);
+        free(skipped.text);
+    }
+    TRY(job_agree(&run->job, mine));
+    const size_t size = net_vector_size(run->net) * sizeof(float);
+    job_broadcast(&run->job, &run->state, sizeof run->state);
+    job_broadcast(&run->job, net_weights(run->net), size);
+    for (int v = 0; v < optimizer_vector_count(run->optimizer); v++) {
+        job_broadcast(&run->job, optimizer_vector(run->optimizer, v), size);
+    }
+    run_log_start(run, resumed);
+    if (run->log != NULL && run->state.steps != steps) {
+        log_line(run->log,
+            "planned for %" PRId64 " steps so far, now for %" PRId64
+            ": the schedule goes on as if it had been so from the start",
+            run->state.steps, steps);
+    }
+    run->state.steps = steps;
+    return STATUS_OK;
+}
