@@ -9,6 +9,11 @@
 struct elementwise_kernels {
     /* sum[i] += add[i] */
     void (*add)(float *sum, const float *add, size_t count);
+
+    /* sum[16] = the sum of the pixels (16 lanes each) of one channel block: the pixels of a row in
+     * order, then the rows. Aligned to 64 bytes. */
+    void (*sum_pixels)(
+        float *sum, const float *pixels, int height, ptrdiff_t row_stride, int width);
 };
 
 #endif

@@ -49,6 +49,8 @@ struct product_kernels {
     const char *name; /* "14x32" */
     /* tile[vectors - 1][rows - 1] */
     void (*tile[PRODUCT_VECTORS][PRODUCT_ROWS_LIMIT])(const struct product_tile *tile);
+    /* out[j * out_row + i] = in[i * in_row + j] for i, j < 16; rows aligned to 64 bytes. */
+    void (*transpose)(float *out, ptrdiff_t out_row, const float *in, ptrdiff_t in_row);
 };
 
 #endif

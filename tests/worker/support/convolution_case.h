@@ -1,0 +1,61 @@
+/* One convolution with all its tensors, guarded, and its slow and obvious reference in double. */
+#ifndef TESTS_WORKER_SUPPORT_CONVOLUTION_CASE_H
+#define TESTS_WORKER_SUPPORT_CONVOLUTION_CASE_H
+
+#include "worker/kernels/convolution.h"
+
+#define CASE_LEAVES 8
+
+/* Memory between two guards; `values` is aligned to 64 bytes. */
+struct guarded {
+    float *memory, *values;
+    size_t count;
+};
+
+struct convolution_case {
+    struct convolution_shape shape;
+    struct shape output_shape;
+    int pictures, leaves;
+    int leaf_start[CASE_LEAVES + 1];
+    struct subtree subtree[CASE_LEAVES];
+    int subtrees;
+    /* What goes in, planar and standard, exact as float. */
+    float *input, *weights, *bias, *output_gradient;
+    /* What comes out, planar and standard: of the reference in double, of the engine in float. */
+    double *reference_output, *reference_input_gradient;
+    double *reference_weights_gradient[CASE_LEAVES], *reference_bias_gradient[CASE_LEAVES];
+    float *output_values, *input_gradient;
+    float *weights_gradient[CASE_LEAVES], *bias_gradient[CASE_LEAVES];
+    size_t weights_count, input_count, output_count;
+};
+
+/* Whole numbers from -3 to 3, or reals in [-1, 1). */
+enum case_values { CASE_WHOLE, CASE_REAL };
+
+/* Fills the inputs from test_random; `pictures` are dealt to `leaves` leaves (a power of two). */
+void case_init(struct convolution_case *c, const struct convolution_shape *shape, int pictures,
+    int leaves, enum case_values values);
+void case_release(struct convolution_case *c);
+
+/* Cuts the leaves into subtrees of at most `limit` leaves. */
+void case_cut(struct convolution_case *c, int limit);
+
+/* Computes all reference results. */
+void case_run_reference(struct convolution_case *c);
+
+/* Plans with the given engine and runs all directions. Asserts that guards and borders are intact,
+ * that padding lanes are zero and that scratch full of NaN changed nothing. */
+void case_run_engine(
+    struct convolution_case *c, enum cpu_isa isa, enum engine_kernels engine, int threads);
+
+/* Asserts that what the engine gave is exactly the reference, or differs by at most `tolerance`
+ * times the root mean square of each result. Returns whether it does. */
+bool case_assert_equal(const struct convolution_case *c, double tolerance, const char *what);
+
+/* A hash of all bits that the engine gave. */
+uint64_t case_digest(const struct convolution_case *c);
+
+/* Odd shapes: small, with every option at random. */
+struct convolution_shape case_random_shape(void);
+
+#endif

@@ -1,0 +1,109 @@
+#include "worker/kernels/convolution_sweep.h"
+
+#define SEGMENT_STEPS 512
+
+int sweep_runs(struct product_block *runs, const struct sweep_taps *taps) {
+    int count = 0;
+    for (int b = 0; b < taps->blocks; b++) {
+        int left = channel_block_left(taps->channels, taps->block + b);
+        bool whole = left == CHANNEL_BLOCK && taps->column_step == CHANNEL_BLOCK;
+        int columns = whole ? 1 : taps->columns;
+        for (int row = 0; row < taps->rows; row++) {
+            for (int column = 0; column < columns && taps->columns > 0; column++) {
+                if (runs != NULL) {
+                    ptrdiff_t tap = ((ptrdiff_t)b * taps->rows + row) * taps->columns + column;
+                    runs[count] = (struct product_block){
+                        .a = (taps->block + b) * taps->block_stride + row * taps->row_step +
+                             column * taps->column_step,
+                        .b = tap * CHANNEL_BLOCK * taps->width,
+                        .run = whole ? taps->columns * CHANNEL_BLOCK : left,
+                    };
+                }
+                count++;
+            }
+        }
+    }
+    return count;
+}
+
+void sweep_segments_init(
+    struct sweep_segments *segments, const struct product_block *runs, int count) {
+    *segments = (struct sweep_segments){.runs = runs, .count = count};
+    for (int r = 0; r < count; r++) {
+        segments->steps += runs[r].run;
+    }
+}
+
+bool sweep_segment_next(int *first, int *count, struct sweep_segments *segments) {
+    int64_t number = segments->steps / SEGMENT_STEPS > 1 ? segments->steps / SEGMENT_STEPS : 1;
+    *first = segments->next;
+    *count = 0;
+    if (segments->count == 0) {
+        return segments->number++ == 0;
+    }
+    while (segments->number < number && *count == 0) {
+        int64_t mark = ++segments->number * segments->steps / number;
+        while (segments->next < segments->count && segments->done < mark) {
+            segments->done += segments->runs[segments->next++].run;
+        }
+        *count = segments->next - *first;
+    }
+    return *count > 0;
+}
+
+static int tiles_of(int count, int most_rows) {
+    return (count + most_rows - 1) / most_rows;
+}
+
+/* Time of `count` rows in tiles, by row, in units of one row of a full tile: a tile of few rows
+ * waits for its own sums (bench/RESULTS.md, tiles). */
+static double cost(int count, int most_rows) {
+    int tiles = tiles_of(count, most_rows), rows = (count + tiles - 1) / tiles;
+    return ((rows > 4 ? rows : 4) + 0.5) * tiles / count;
+}
+
+void sweep_init(struct sweep *sweep, struct sweep_dimension pictures, struct sweep_dimension rows,
+    struct sweep_dimension columns, int most_rows) {
+    if (rows.a == columns.count * columns.a && rows.out == columns.count * columns.out) {
+        columns.count *= rows.count;
+        rows.count = 1;
+    }
+    if (columns.count == 1) {
+        struct sweep_dimension swap = rows;
+        rows = columns;
+        columns = swap;
+    }
+    *sweep = (struct sweep){.outer = pictures, .middle = rows, .inner = columns};
+    if (pictures.count > 0 &&
+        1.1 * cost(pictures.count, most_rows) < cost(columns.count, most_rows)) {
+        sweep->outer = columns;
+        sweep->inner = pictures;
+    }
+    sweep->tiles = tiles_of(sweep->inner.count, most_rows);
+}
+
+void sweep_run(const struct sweep *sweep, struct product_tile tile, int vectors, int64_t from,
+    int64_t to, const struct product_kernels *kernels) {
+    int64_t line = from / sweep->tiles;
+    int inner = (int)(from % sweep->tiles);
+    int middle = (int)(line % sweep->middle.count), outer = (int)(line / sweep->middle.count);
+    const float *a = tile.a;
+    float *out = tile.out;
+    tile.a_row = sweep->inner.a;
+    tile.out_row = sweep->inner.out;
+    for (int64_t number = from; number < to; number++) {
+        int first = (int)((int64_t)inner * sweep->inner.count / sweep->tiles);
+        int past = (int)((int64_t)(inner + 1) * sweep->inner.count / sweep->tiles);
+        tile.a = a + outer * sweep->outer.a + middle * sweep->middle.a + first * sweep->inner.a;
+        tile.out =
+            out + outer * sweep->outer.out + middle * sweep->middle.out + first * sweep->inner.out;
+        kernels->tile[vectors - 1][past - first - 1](&tile);
+        if (++inner == sweep->tiles) {
+            inner = 0;
+            if (++middle == sweep->middle.count) {
+                middle = 0;
+                outer++;
+            }
+        }
+    }
+}
