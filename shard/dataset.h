@@ -79,6 +79,9 @@ status dataset_writer_create(struct dataset_writer **writer, const char *folder,
 /* `decoded` holds the pixels of `record`, for statistics; NULL: they are decoded here. */
 status dataset_writer_add(
     struct dataset_writer *writer, const struct record *record, const struct picture *decoded);
+/* Everything that may fail but the rename: the temporary folder is complete and on disk. */
+status dataset_writer_finish(struct dataset_writer *writer);
+/* Finishes if that was not done, and renames. */
 status dataset_writer_commit(struct dataset_writer *writer);
 /* Frees; abandons what was not committed. */
 void dataset_writer_destroy(struct dataset_writer *writer);

@@ -19,7 +19,7 @@ struct dataset_writer {
     struct dataset_information information;
     struct shard_writer **shards; /* [information.shards] */
     uint64_t digest;
-    bool sizes_differ;
+    bool sizes_differ, finished;
     uint64_t pixels; /* so many, and of each channel the sum and the sum of squares, exactly */
     uint64_t sum[3], square[3];
 };
@@ -181,7 +181,7 @@ done:
     return result;
 }
 
-status dataset_writer_commit(struct dataset_writer *writer) {
+status dataset_writer_finish(struct dataset_writer *writer) {
     if (writer->information.records == 0) {
         FAIL(
             STATUS_INPUT, "%s: not one record: a data set must not be empty", writer->folder.final);
@@ -193,6 +193,14 @@ status dataset_writer_commit(struct dataset_writer *writer) {
     }
     finish_information(writer);
     TRY(write_yaml(writer));
+    writer->finished = true;
+    return STATUS_OK;
+}
+
+status dataset_writer_commit(struct dataset_writer *writer) {
+    if (!writer->finished) {
+        TRY(dataset_writer_finish(writer));
+    }
     return dataset_folder_commit(&writer->folder);
 }
 
