@@ -1,3 +1,4 @@
+#include "base/digest.h"
 #include "io/safetensors.h"
 #include "support/support.h"
 
@@ -104,6 +105,24 @@ static void test_safetensors__writes_the_same_bytes_for_the_same_content(void) {
     free(second);
     free(one);
     free(two);
+}
+
+static void test_safetensors__tensors_begin_at_a_multiple_of_8(void) {
+    char *path = path_in(test_folder(), "a.safetensors");
+    char text[10] = "";
+    for (int length = 0; length < 9; length++) {
+        const struct safetensors_metadata one = {"k", text};
+        int calls = 0;
+        CU_ASSERT_EQUAL(
+            safetensors_write(path, entries, ENTRIES, &one, 1, fill, &calls), STATUS_OK);
+        unsigned char *data;
+        size_t size;
+        CU_ASSERT_EQUAL_FATAL(file_read((void **)&data, &size, path, 1 << 20), STATUS_OK);
+        CU_ASSERT_EQUAL(data[0] % 8, 0);
+        free(data);
+        text[length] = 'x';
+    }
+    free(path);
 }
 
 static void test_safetensors__python_reads_the_same(void) {
@@ -283,6 +302,17 @@ static void test_safetensors__refuses_headers_of_another_form(void) {
     refused("{", 0, "it has only 9 bytes");
 }
 
+/* A header that is whole but lacks the checksum of a tensor. */
+static void test_safetensors__refuses_some_checksums_without_the_others(void) {
+    char header[512], digits[17];
+    static const char *const form =
+        "{\"__metadata__\":{\"checksum\":\"%s\"}," TENSOR("a", "[1]", "0", "4") "}";
+    snprintf(header, sizeof header, form, "0000000000000000");
+    digest_text(digest_bytes(header, strlen(header)), digits);
+    snprintf(header, sizeof header, form, digits);
+    refused(header, 4, "checksums are missing");
+}
+
 static void test_safetensors__refuses_deep_json(void) {
     size_t depth = 1000000;
     char *header = malloc(depth + 6);
@@ -389,6 +419,7 @@ static void test_safetensors__writing_refuses_and_leaves_the_old_file(void) {
 
 TEST_MAIN("safetensors", TEST(test_safetensors__reads_what_it_wrote),
     TEST(test_safetensors__writes_the_same_bytes_for_the_same_content),
+    TEST(test_safetensors__tensors_begin_at_a_multiple_of_8),
     TEST(test_safetensors__python_reads_the_same),
     TEST(test_safetensors__notices_every_flipped_bit), TEST(test_safetensors__notices_every_cut),
     TEST(test_safetensors__notices_a_file_cut_while_open),
@@ -396,6 +427,7 @@ TEST_MAIN("safetensors", TEST(test_safetensors__reads_what_it_wrote),
     TEST(test_safetensors__refuses_offsets_that_do_not_fit),
     TEST(test_safetensors__refuses_dimensions_that_overflow),
     TEST(test_safetensors__refuses_headers_of_another_form),
+    TEST(test_safetensors__refuses_some_checksums_without_the_others),
     TEST(test_safetensors__refuses_deep_json),
     TEST(test_safetensors__refuses_header_sizes_beyond_the_file),
     TEST(test_safetensors__refuses_what_is_no_file),

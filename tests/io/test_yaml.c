@@ -151,15 +151,16 @@ static void test_yaml__bounds_a_billion_laughs(void) {
     TEST_ASSERT_FAILS(parse(&root, text), "more than 262144 values, aliases written out");
 }
 
-static status parse_list(int entries) {
-    size_t size = 2u * (size_t)entries + 2;
-    char *text = malloc(size + 1);
+/* A list of `entries` values, once more by its alias or not. */
+static status parse_list(int entries, bool again) {
+    size_t size = 2 * (size_t)entries + 32;
+    char *text = malloc(size);
     CU_ASSERT_PTR_NOT_NULL_FATAL(text);
-    text[0] = '[';
-    for (int i = 0; i < entries; i++) {
-        memcpy(text + 1 + 2 * i, "a,", 2);
+    size_t used = (size_t)snprintf(text, size, "- &a [");
+    for (int i = 0; i < entries; i++, used += 2) {
+        memcpy(text + used, "a,", 2);
     }
-    memcpy(text + size - 1, "]", 2);
+    snprintf(text + used, size - used, "]\n%s", again ? "- *a\n" : "");
     struct node *root;
     status result = parse(&root, text);
     free(text);
@@ -167,8 +168,10 @@ static status parse_list(int entries) {
 }
 
 static void test_yaml__bounds_values_and_anchors(void) {
-    CU_ASSERT_EQUAL(parse_list(YAML_NODES - 1), STATUS_OK);
-    TEST_ASSERT_FAILS(parse_list(YAML_NODES), "more than 262144 values");
+    CU_ASSERT_EQUAL(parse_list(YAML_NODES - 2, false), STATUS_OK);
+    TEST_ASSERT_FAILS(parse_list(YAML_NODES - 1, false), "more than 262144 values");
+    CU_ASSERT_EQUAL(parse_list(YAML_NODES / 2 - 2, true), STATUS_OK);
+    TEST_ASSERT_FAILS(parse_list(YAML_NODES / 2, true), "r.yaml:2:3: more than 262144 values");
     char anchors[(YAML_ANCHORS + 1) * 12] = "";
     for (int i = 0, used = 0; i <= YAML_ANCHORS; i++) {
         used += snprintf(anchors + used, sizeof anchors - (size_t)used, "- &a%d 1\n", i);
