@@ -120,8 +120,20 @@ void atomic_file_abandon(struct atomic_file *file) {
     *file = (struct atomic_file){0};
 }
 
+/* "<path>.tmp-<process>-<number>" and nothing like it. */
 bool atomic_file_is_temporary(const char *name) {
-    return strstr(name, TEMPORARY_MARK) != NULL;
+    static const char digits[] = "0123456789";
+    const char *at = NULL;
+    for (const char *next = strstr(name, TEMPORARY_MARK); next != NULL;
+         next = strstr(at, TEMPORARY_MARK)) {
+        at = next + strlen(TEMPORARY_MARK);
+    }
+    size_t process = at != NULL ? strspn(at, digits) : 0;
+    if (process == 0 || at[process] != '-') {
+        return false;
+    }
+    size_t number = strspn(at + process + 1, digits);
+    return number > 0 && at[process + 1 + number] == '\0';
 }
 
 static status read_all(char **bytes, size_t *size, int descriptor, const char *path, size_t limit) {

@@ -16,7 +16,7 @@ static status save(struct run *run) {
         TRY(checkpoint_mark_best(run->folder.path, run->state.step));
     }
     return checkpoint_retain(
-        run->folder.path, (int)run->recipe->checkpoint.keep, run->state.best_step);
+        run->folder.path, run->state.step, (int)run->recipe->checkpoint.keep, run->state.best_step);
 }
 
 status run_save(struct run *run) {
