@@ -40,7 +40,22 @@ def records_of(rank, ranks):
     return sum(leaf_start(size, last) - leaf_start(size, first) for size in step_sizes())
 
 
-def check_ranks(events, cut, epochs):
+def weight_bytes(path):
+    """Bytes of the weights in a checkpoint, without the optimizer's vectors."""
+    return sum(4 * len(values) for name, values in float_tensors(path).items()
+               if not name.startswith("optimizer."))
+
+
+def check_total_sent(ranks, steps, vector):
+    """A sum over P = 2^k ranks makes them send at least 2 (P - 1) vectors a full step in all
+    (reduce-scatter, then gather), and with padding and small buckets not four times that."""
+    least = 2 * (len(ranks) - 1) * vector * steps
+    total = sum(rank["bytes_sent"] for rank in ranks)
+    if not least <= total <= 4 * least:
+        raise Failure(f"{len(ranks)} ranks sent {total} bytes in all, not {least} to {4 * least}")
+
+
+def check_ranks(events, cut, epochs, checkpoint):
     """Each rank read its own leaves' records and sent the bytes that the algorithm says."""
     if not events:
         raise Failure("metrics.jsonl has no line about the ranks")
@@ -57,3 +72,5 @@ def check_ranks(events, cut, epochs):
                           f"algorithm says {rank['bytes_expected']}")
         if (rank["bytes_sent"] > 0) != (cut.ranks > 1):
             raise Failure(f"rank {number} of {cut.ranks} sent {rank['bytes_sent']} bytes")
+    if cut.ranks in (2, 4, 8):
+        check_total_sent(ranks, epochs * (PICTURES // BATCH), weight_bytes(checkpoint))

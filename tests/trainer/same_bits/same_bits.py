@@ -83,9 +83,9 @@ def run_cuts(lab, cuts):
     for number, cut in enumerate(cuts, 1):
         started = time.monotonic()
         run = f"cut-{number}"
-        lab.train(run, cut)
+        checkpoint = lab.train(run, cut)
         same = same_runs(lab, run, f"reference-{cut.shuffle}")
-        evidence.check_ranks(lab.events(run, "ranks"), cut, EPOCHS)
+        evidence.check_ranks(lab.events(run, "ranks"), cut, EPOCHS, checkpoint)
         print(f"{number} of {len(cuts)}: {words(cut)}: {'same' if same else 'DIFFERENT'} "
               f"({time.monotonic() - started:.1f} s)", flush=True)
         if not same:
