@@ -68,12 +68,20 @@ def make_references(lab):
     return references
 
 
+def validation_figures(lab, run):
+    """What validation found, without the times it took."""
+    return [{key: value for key, value in event.items() if not key.startswith("seconds")}
+            for event in lab.events(run, "validation")]
+
+
 def same_runs(lab, one, other):
-    """Whether two runs have the same checkpoints, all of them, byte for byte."""
+    """Whether two runs have the same checkpoints, all of them, byte for byte, and the same figures of
+    validation."""
     names = lab.checkpoints(one)
-    return names == lab.checkpoints(other) and all(
-        same_files(lab.path(one, "checkpoints", name), lab.path(other, "checkpoints", name))
-        for name in names)
+    return (names == lab.checkpoints(other) and
+            all(same_files(lab.path(one, "checkpoints", name), lab.path(other, "checkpoints", name))
+                for name in names) and
+            validation_figures(lab, one) == validation_figures(lab, other) != [])
 
 
 def run_cuts(lab, cuts):
