@@ -3,7 +3,7 @@
 it shows, makes the changes it shows, types the commands it shows, and trains with the new layer.
 
 In the guide, a block "```c PATH" is a new file; a block "```diff PATH" is a change to one: its lines
-without a sign or with "-" must stand in the file once, and the lines without "-" replace them.
+without "+" must stand in the file once, and the lines without "-" replace them.
 """
 import os
 import re
@@ -25,15 +25,19 @@ NOT_COPIED = shutil.ignore_patterns(".git", "build", "runs", "data", "__pycache_
 
 
 def change(tree, path, diff):
-    lines = diff.splitlines()
-    old = "\n".join(line[1:] for line in lines if line[:1] in ("-", " ")) + "\n"
-    new = "\n".join(line[1:] for line in lines if line[:1] in ("+", " ")) + "\n"
+    """Applies one diff block; blanks within a line need not be as many as in the file."""
+    lines = [(line[:1], line[1:].split()) for line in diff.splitlines()]
+    old = [words for sign, words in lines if sign != "+"]
     with open(os.path.join(tree, path), encoding="utf-8") as file:
-        text = file.read()
-    if text.count(old) != 1:
-        raise RuntimeError(f"{path} holds {text.count(old)} times what the guide changes:\n{old}")
+        found = file.read().split("\n")
+    places = [i for i in range(len(found))
+              if [line.split() for line in found[i:i + len(old)]] == old]
+    if len(places) != 1:
+        raise RuntimeError(f"{path} holds {len(places)} times what the guide changes:\n{diff}")
+    new = [line[1:] for line in diff.splitlines() if line[:1] != "-"]
+    found[places[0]:places[0] + len(old)] = new
     with open(os.path.join(tree, path), "w", encoding="utf-8") as file:
-        file.write(text.replace(old, new))
+        file.write("\n".join(found))
 
 
 def run(command, folder):
@@ -64,7 +68,10 @@ def follow(tree):
             change(tree, path, text)
         else:
             for line in text.splitlines():
-                run(line, tree)
+                if line.startswith("clang-format") and not shutil.which("clang-format"):
+                    print(f"left out, clang-format is not installed: {line}")
+                else:
+                    run(line, tree)
     return len(blocks)
 
 
