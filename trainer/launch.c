@@ -2,6 +2,7 @@
 
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Where the launchers of Open MPI, PMIx, MPICH and Slurm say which rank a process is. */
 static const char *const rank_variables[] = {
@@ -23,5 +24,5 @@ bool launch_by_mpirun(void) {
 
 bool launch_speaks(void) {
     const char *text = launched_rank();
-    return text == NULL || atoi(text) == 0;
+    return text == NULL || strcmp(text, "0") == 0;
 }
