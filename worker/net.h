@@ -26,6 +26,8 @@ struct net_options {
     int smallest_leaf; /* the fewest pictures of a leaf that is not empty: batch norm refuses
                           to plan where it cannot compute (0: not checked) */
     int threads;       /* OpenMP threads, at least 1 */
+    bool pin;          /* pin thread t of several to the t-th core of the cpuset: only where the
+                          cpuset is this rank's own */
     bool training;     /* false: forward only, no gradients planned */
     enum engine_kernels engine;
     const struct choice *loss; /* worker/loss.h; NULL: none (predict) */
@@ -50,8 +52,9 @@ size_t net_vector_size(const struct net *net);
 /* The weights (packed vector, owned by the net; written by initialisers, optimizer and loading). */
 float *net_weights(struct net *net);
 
-/* First weights, from the layers' initialisers: a pure function of model and seed. */
-void net_initialise(struct net *net, uint64_t seed);
+/* First weights, from the layers' initialisers: a pure function of model and seed. Fails only for
+ * want of memory (one parameter in standard order). */
+status net_initialise(struct net *net, uint64_t seed);
 
 /* Sums over pictures that travel with the gradient, exact counts as floats. */
 #define NET_METRICS 16

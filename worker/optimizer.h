@@ -22,7 +22,8 @@ struct optimizer_operations {
     const char *const *vector_names; /* "momentum": names in the checkpoint */
     /* Updates weights[0..count) of one parameter from gradient[0..count) and state[v][0..count). */
     void (*update)(float *weights, float *const *state, const float *gradient, size_t count,
-        enum parameter_kind kind, const void *options, const struct optimizer_step *step);
+        enum parameter_kind kind, const void *options, const struct optimizer_step *step,
+        const struct kernels *kernels);
 };
 
 extern const struct kind *const optimizers[]; /* NULL-terminated */

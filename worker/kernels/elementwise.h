@@ -1,19 +1,89 @@
 /* Everything that is no sum of products: activations, normalisation, pooling, updates. One table an
  * instruction set; the bodies are in elementwise.inc.
+ *
+ * Rows of pixels: `count` floats, a multiple of 16, 16 channels a pixel, aligned to 64 bytes. A
+ * channel's constant is one of 16 floats. An output may be the very same memory as an input.
  */
 #ifndef WORKER_KERNELS_ELEMENTWISE_H
 #define WORKER_KERNELS_ELEMENTWISE_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+/* One step of gradient descent with momentum, worked out once for all elements. */
+struct elementwise_descent {
+    float inverse_pictures, rate, momentum, weight_decay;
+    bool nesterov;
+};
 
 struct elementwise_kernels {
-    /* sum[i] += add[i] */
+    /* sum[i] += add[i]; any count, any alignment */
     void (*add)(float *sum, const float *add, size_t count);
 
     /* sum[16] = the sum of the pixels (16 lanes each) of one channel block: the pixels of a row in
      * order, then the rows. Aligned to 64 bytes. */
     void (*sum_pixels)(
         float *sum, const float *pixels, int height, ptrdiff_t row_stride, int width);
+
+    /* out = a + b */
+    void (*add_two)(float *out, const float *a, const float *b, size_t count);
+    /* out = in * factor */
+    void (*scale)(float *out, const float *in, float factor, size_t count);
+
+    /* out = 0 where in < 0, else in (so what is not a number stays so) */
+    void (*relu)(float *out, const float *in, size_t count);
+    /* in_gradient = out_gradient where out > 0, else 0 */
+    void (*relu_backward)(
+        float *in_gradient, const float *out_gradient, const float *out, size_t count);
+    /* out = tanh(in), and 1 / (1 + exp(-in)) */
+    void (*tanh)(float *out, const float *in, size_t count);
+    void (*sigmoid)(float *out, const float *in, size_t count);
+    /* Sets lanes from `lanes` on to zero in every pixel: padding that a function of 0 is not. */
+    void (*clear_lanes)(float *row, int lanes, size_t count);
+    /* in_gradient = out_gradient * (1 - out^2) */
+    void (*tanh_backward)(
+        float *in_gradient, const float *out_gradient, const float *out, size_t count);
+    /* in_gradient = out_gradient * out * (1 - out) */
+    void (*sigmoid_backward)(
+        float *in_gradient, const float *out_gradient, const float *out, size_t count);
+
+    /* Batch norm, one row. By channel: sum = sum of in - pivot, square = sum of its square. */
+    void (*moments)(float *sum, float *square, const float *in, const float *pivot, size_t count);
+    /* out = (in - mean) * scale + shift */
+    void (*normalise)(float *out, const float *in, const float *mean, const float *scale,
+        const float *shift, size_t count);
+    /* By channel: sum = sum of gradient, product = sum of gradient * (in - mean). */
+    void (*gradient_moments)(float *sum, float *product, const float *gradient, const float *in,
+        const float *mean, size_t count);
+    /* in_gradient = out_gradient * scale + (in - mean) * slope + shift */
+    void (*normalise_backward)(float *in_gradient, const float *out_gradient, const float *in,
+        const float *mean, const float *scale, const float *slope, const float *shift,
+        size_t count);
+
+    /* Pooling, one row of `pixels` outputs and the one tap of every window that meets inputs in[p *
+     * stride] (stride in pixels). pool_max: best = in and place = tap where in > best; `spoilt`
+     * gathers in * 0, which is not a number where in is none or infinite. */
+    void (*pool_max)(float *best, float *spoilt, uint8_t *place, const float *in, int tap,
+        int stride, int pixels);
+    /* in_gradient[p * stride] += out_gradient[p] where place[p] = tap */
+    void (*pool_max_backward)(float *in_gradient, const float *out_gradient, const uint8_t *place,
+        int tap, int stride, int pixels);
+    /* sum[p] += in[p * stride] */
+    void (*pool_sum)(float *sum, const float *in, int stride, int pixels);
+    /* row[p] *= share[p] */
+    void (*pool_scale)(float *row, const float *share, int pixels);
+    /* in_gradient[p * stride] += out_gradient[p] * share[p] */
+    void (*pool_spread)(
+        float *in_gradient, const float *out_gradient, const float *share, int stride, int pixels);
+
+    /* g = gradient * inverse_pictures + weight_decay * weights; velocity = momentum * velocity + g;
+     * weights -= rate * (nesterov ? g + momentum * velocity : velocity). Any count. */
+    void (*descend)(float *weights, float *velocity, const float *gradient, size_t count,
+        const struct elementwise_descent *step);
+    /* average += share * (gradient * inverse_pictures - average). Any count. */
+    void (*average)(
+        float *average, const float *gradient, float inverse_pictures, float share, size_t count);
 };
 
 #endif

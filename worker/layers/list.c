@@ -1,3 +1,27 @@
-#include "worker/net.h"
+#include "worker/layer.h"
 
-const struct kind *const layers[] = {NULL};
+#define LAYERS(LAYER)                                                                              \
+    LAYER(layer_conv)                                                                              \
+    LAYER(layer_linear)                                                                            \
+    LAYER(layer_maxpool)                                                                           \
+    LAYER(layer_avgpool)                                                                           \
+    LAYER(layer_batchnorm)                                                                         \
+    LAYER(layer_relu)                                                                              \
+    LAYER(layer_tanh)                                                                              \
+    LAYER(layer_sigmoid)                                                                           \
+    LAYER(layer_softmax)                                                                           \
+    LAYER(layer_dropout)                                                                           \
+    LAYER(layer_flatten)                                                                           \
+    LAYER(container_residual)                                                                      \
+    LAYER(container_branches)                                                                      \
+    LAYER(container_auxiliary)                                                                     \
+    LAYER(container_repeat)                                                                        \
+    LAYER(container_bottleneck)                                                                    \
+    LAYER(container_basic_block)                                                                   \
+    LAYER(container_inception)
+
+#define DECLARE(operations) extern const struct layer_operations operations;
+LAYERS(DECLARE)
+
+#define ENTRY(operations) &operations.kind,
+const struct kind *const layers[] = {LAYERS(ENTRY) NULL};

@@ -1,3 +1,5 @@
 #include "worker/optimizer.h"
 
-const struct kind *const optimizers[] = {NULL};
+extern const struct optimizer_operations optimizer_sgd;
+
+const struct kind *const optimizers[] = {&optimizer_sgd.kind, NULL};

@@ -1,0 +1,25 @@
+/* First weights: the kinds of `initialise` that a layer's weights may name.
+ *
+ * Every number is a pure function of (seed, number of the parameter in the order of forward,
+ * element in standard order): no packing, thread or rank can change it.
+ */
+#ifndef WORKER_INITIALISE_H
+#define WORKER_INITIALISE_H
+
+#include "base/options.h"
+#include "worker/graph.h"
+
+extern const struct kind *const initialisers[]; /* NULL-terminated */
+
+/* The option of a layer: he unless said otherwise. */
+#define INITIALISE_OPTION(type_, field, what)                                                      \
+    {                                                                                              \
+        .name = #field, .type = OPTION_CHOICE, .offset = offsetof(type_, field), .initial = "he",  \
+        .flags = OPTION_CHANGES_BITS, .help = what, .kinds = initialisers                          \
+    }
+
+/* Writes elements [from, to) in standard order to out[0 ..). */
+void initialise_elements(
+    float *out, const struct graph_parameter *parameter, uint64_t seed, size_t from, size_t to);
+
+#endif

@@ -1,0 +1,158 @@
+/* Layers: what each is made of, what it declares at planning, and what it does in a pass.
+ *
+ * A layer is one file in worker/layers/ (a container: worker/containers/) that exports one constant
+ * struct layer_operations, registered by one line in worker/layers/list.c; tests/worker/reference/
+ * must have its slow, obvious counterpart, or the tests fail.
+ *
+ * `plan` does everything that can fail (options, shapes) and declares what the layer will need;
+ * memory is planned over all layers afterwards. `forward` and `backward` cannot fail, allocate
+ * nothing, and must give the same bits for any number of threads: an output element is computed by
+ * one thread in one order. Both touch only the pictures of the pass, never the borders, and leave
+ * the lanes of padding channels zero.
+ *
+ * A container has `expand` in place of the three: at build time it adds plain layers to the graph.
+ */
+#ifndef WORKER_LAYER_H
+#define WORKER_LAYER_H
+
+#include "base/options.h"
+#include "worker/net.h"
+#include "worker/tensor.h"
+
+#define LAYER_ENDS       16 /* inputs, and outputs, of one layer */
+#define LAYER_PARAMETERS 4
+
+struct graph;
+struct graph_scope;
+
+/* An activation on its way from the one layer that makes it to the one that takes it; fan-out is a
+ * layer of its own (fork). */
+struct value {
+    struct shape shape;
+    int maker, taker;              /* numbers of layers; -1: the net's input, the net's output */
+    bool wants_gradient;           /* something before it learns */
+    struct tensor activation;      /* data is NULL until planned */
+    struct tensor gradient;        /* data is NULL where no gradient is wanted */
+    int storage, gradient_storage; /* in struct memory_plan; -1: none */
+};
+
+enum layer_flags {
+    LAYER_NEEDS_INPUT = 1,       /* backward reads the activations of its inputs */
+    LAYER_NEEDS_OUTPUT = 2,      /* backward reads the activations of its outputs */
+    LAYER_IN_PLACE = 4,          /* output 0 may lie where input 0 does */
+    LAYER_GRADIENT_IN_PLACE = 8, /* the gradient of input 0 may lie where that of output 0 does */
+    LAYER_VIEW = 16,             /* outputs are the input's memory: forward has nothing to do */
+    LAYER_GRADIENT_VIEW = 32,    /* gradients of the inputs are the output's: nothing to do */
+};
+
+/* What a layer may reckon with at planning. */
+struct layer_plan {
+    const struct kernels *kernels;
+    enum engine_kernels engine;
+    int threads;
+    int pictures, leaves, leaf, smallest_leaf; /* as in struct net_options */
+    bool training;
+};
+
+struct layer {
+    const struct layer_operations *operations;
+    const void *options; /* the values of its table */
+    const struct node *node;
+    const char *name;
+    struct graph *graph;
+    int number;         /* place in the order of forward; keys dropout */
+    bool training_only; /* an auxiliary head: not run in evaluation */
+    int inputs, outputs;
+    struct value *input[LAYER_ENDS], *output[LAYER_ENDS];
+
+    /* Declared by plan: */
+    int flags;              /* enum layer_flags */
+    int input_border[2];    /* height, width that it reads around its inputs */
+    int gradient_border[2]; /* ... and around the gradients of its outputs */
+    size_t saved_bytes;     /* kept from forward to backward */
+    size_t scratch_bytes;   /* used within forward, and within backward */
+    int64_t multiply_adds;  /* of forward, a picture */
+    const char *kernel;     /* for inspect; NULL: none */
+    void *state;            /* its own; freed by operations->release */
+    int parameters;
+    struct parameter *parameter[LAYER_PARAMETERS];
+
+    void *saved; /* given before the first pass */
+};
+
+/* What a pass runs with; the same for all passes of a net. */
+struct layer_run {
+    const struct kernels *kernels;
+    int threads;
+    float *weights; /* the packed vector */
+    void *scratch;  /* as many bytes as the layer declared, 64-byte aligned, undefined */
+};
+
+struct layer_operations {
+    struct kind kind; /* first: layers[] points here; every options struct starts with its name */
+    status (*plan)(struct layer *layer, const struct layer_plan *plan);
+    void (*forward)(
+        const struct layer *layer, const struct layer_run *run, const struct pass *pass);
+    /* Writes the gradients of the inputs that have one (data not NULL), and to
+     * pass->gradient[s] + offset of each parameter its sum over every subtree s, zeros where the
+     * subtree has no pictures. */
+    void (*backward)(
+        const struct layer *layer, const struct layer_run *run, const struct pass *pass);
+    void (*release)(struct layer *layer); /* frees state; NULL: free() */
+    /* Containers only. `scope` is the container's own. */
+    status (*expand)(struct graph *graph, const struct graph_scope *scope, const void *options,
+        const struct node *node);
+};
+
+/* The layers that containers make and no list can name. */
+extern const struct layer_operations layer_fork;   /* one input, several outputs: the same */
+extern const struct layer_operations layer_add;    /* the sum of two inputs */
+extern const struct layer_operations layer_concat; /* channels of the inputs one after another */
+
+/* Every table of options of a layer ends with this line, every struct starts with `const char
+ * *name` (the first option of a table is what `kind: value` sets). */
+#define LAYER_NAME_OPTION                                                                          \
+    {                                                                                              \
+        .name = "name", .type = OPTION_TEXT, .offset = 0, .flags = OPTION_CHANGES_BITS,            \
+        .help = "name of the layer; without one it is named after its place"                       \
+    }
+
+/* Fails at the layer's line, naming it. */
+#define LAYER_FAIL(layer, format, ...)                                                             \
+    FAIL_AT((layer)->node, STATUS_USAGE, "layer %s: " format, (layer)->name, __VA_ARGS__)
+
+/* A parameter as a layer declares it. */
+struct parameter_declaration {
+    const char *suffix; /* "weight": the parameter is called <layer>.weight */
+    enum parameter_kind kind;
+    int dimensions;
+    int64_t dimension[PARAMETER_DIMENSIONS];
+    size_t packed; /* floats, a multiple of 16; 0: the elements in standard order, padded */
+    void (*pack)(float *packed, const float *standard, const struct parameter *parameter);
+    void (*unpack)(float *standard, const float *packed, const struct parameter *parameter);
+    const void *packing;
+    const struct choice *initialise; /* worker/initialise.h; NULL: `constant` */
+    double constant;
+    int64_t fan_in, fan_out; /* inputs and outputs an element connects, for initialisers */
+    double momentum;         /* PARAMETER_STATISTIC */
+};
+status layer_declare(struct layer *layer, const struct parameter_declaration *declaration);
+
+/* The layer's `index`-th parameter in the weights, and its places in the gradients of a pass:
+ * out[s] for every subtree. */
+float *layer_weights(const struct layer *layer, const struct layer_run *run, int index);
+void layer_gradients(
+    float *out[TREE_SUBTREES_LIMIT], const struct layer *layer, const struct pass *pass, int index);
+
+/* An elementwise layer of one input and one output: the output's shape is the input's. */
+void layer_plan_same(struct layer *layer, int flags);
+
+/* A kernel over all rows of all channel blocks of the first `pictures` pictures, in parallel.
+ * Shapes are equal, borders need not be. */
+void layer_map(const struct tensor *out, const struct tensor *in, int pictures,
+    void (*kernel)(float *out, const float *in, size_t count), const struct layer_run *run);
+void layer_map_two(const struct tensor *out, const struct tensor *a, const struct tensor *b,
+    int pictures, void (*kernel)(float *out, const float *a, const float *b, size_t count),
+    const struct layer_run *run);
+
+#endif

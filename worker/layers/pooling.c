@@ -1,0 +1,41 @@
+#include "worker/layers/pooling.h"
+
+static status plan_axis(
+    int *outputs, struct pooling *pooling, const struct layer *layer, int axis, int size) {
+    static const char *const names[] = {"rows", "columns"};
+    int kernel = pooling->kernel[axis], stride = pooling->stride[axis], pad = pooling->pad[axis];
+    if (pad > kernel / 2) {
+        LAYER_FAIL(
+            layer, "pad %d is more than half of the %d %s of its kernel", pad, kernel, names[axis]);
+    }
+    if (size + 2 * pad < kernel) {
+        LAYER_FAIL(layer, "a kernel of %d %s does not fit in %d with pad %d", kernel, names[axis],
+            size, pad);
+    }
+    *outputs = (size + 2 * pad - kernel) / stride + 1;
+    return STATUS_OK;
+}
+
+status pooling_plan(struct pooling *pooling, struct layer *layer, const int64_t kernel[2],
+    const int64_t stride[2], const int64_t pad[2]) {
+    struct shape shape = layer->input[0]->shape;
+    int whole[2] = {shape.height, shape.width};
+    for (int axis = 0; axis < 2; axis++) {
+        pooling->kernel[axis] = kernel[axis] > 0 ? (int)kernel[axis] : whole[axis];
+        pooling->stride[axis] = stride[axis] > 0 ? (int)stride[axis] : pooling->kernel[axis];
+        pooling->pad[axis] = (int)pad[axis];
+    }
+    TRY(plan_axis(&shape.height, pooling, layer, 0, whole[0]));
+    TRY(plan_axis(&shape.width, pooling, layer, 1, whole[1]));
+    layer->output[0]->shape = shape;
+    return STATUS_OK;
+}
+
+void pooling_range(int *from, int *to, const struct pooling *pooling, int axis, int offset,
+    int size, int outputs) {
+    int stride = pooling->stride[axis], first = offset - pooling->pad[axis];
+    *from = first >= 0 ? 0 : (-first + stride - 1) / stride;
+    *to = size - first <= 0 ? 0 : (size - first - 1) / stride + 1;
+    *to = *to < outputs ? *to : outputs;
+    *from = *from < *to ? *from : *to;
+}

@@ -1,0 +1,23 @@
+/* What maxpool and avgpool share: windows over the input, their options and their taps. */
+#ifndef WORKER_LAYERS_POOLING_H
+#define WORKER_LAYERS_POOLING_H
+
+#include "worker/layer.h"
+
+/* A window has kernel[0] x kernel[1] taps; tap k = kh * kernel[1] + kw of output (h, w) reads input
+ * (h * stride[0] + kh - pad[0], w * stride[1] + kw - pad[1]) where there is one. */
+struct pooling {
+    int kernel[2], stride[2], pad[2];
+};
+
+/* Checks the window against the input (kernel = stride = 0 of a global pool: all of it; stride 0:
+ * the kernel) and sets the output's shape. */
+status pooling_plan(struct pooling *pooling, struct layer *layer, const int64_t kernel[2],
+    const int64_t stride[2], const int64_t pad[2]);
+
+/* The outputs [*from, *to) of one row whose tap at `offset` (kw or kh) meets the input: `size` is
+ * the input's width or height, `outputs` the output's. */
+void pooling_range(
+    int *from, int *to, const struct pooling *pooling, int axis, int offset, int size, int outputs);
+
+#endif

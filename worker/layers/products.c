@@ -1,0 +1,76 @@
+#include "worker/layers/products.h"
+
+enum { WEIGHT, BIAS };
+
+static void pack(float *packed, const float *standard, const struct parameter *parameter) {
+    convolution_pack(packed, standard, parameter->packing);
+}
+
+static void unpack(float *standard, const float *packed, const struct parameter *parameter) {
+    convolution_unpack(standard, packed, parameter->packing);
+}
+
+status products_plan(struct layer *layer, const struct layer_plan *plan,
+    const struct convolution_shape *shape, const struct parameter_declaration *weight, bool bias) {
+    struct shape *output = &layer->output[0]->shape;
+    if (convolution_output(output, shape) != STATUS_OK) {
+        char place[256];
+        node_place(layer->node, place, sizeof place);
+        return status_prefix(STATUS_USAGE, "%s: layer %s", place, layer->name);
+    }
+    struct convolution *convolution;
+    TRY(convolution_create(&convolution, shape, plan->kernels, plan->engine, plan->threads,
+        plan->pictures, plan->leaves));
+    layer->state = convolution;
+    layer->flags = LAYER_NEEDS_INPUT;
+    layer->kernel = convolution_kernel(convolution);
+    layer->multiply_adds = convolution_multiply_adds(convolution);
+    convolution_input_border(&layer->input_border[0], &layer->input_border[1], convolution);
+    convolution_gradient_border(
+        &layer->gradient_border[0], &layer->gradient_border[1], convolution);
+
+    struct parameter_declaration declaration = *weight;
+    declaration.packed = convolution_packed_size(convolution);
+    declaration.pack = pack;
+    declaration.unpack = unpack;
+    declaration.packing = convolution;
+    TRY(layer_declare(layer, &declaration));
+    layer->scratch_bytes = convolution_scratch_bytes(convolution);
+    if (bias) {
+        TRY(layer_declare(layer, &(struct parameter_declaration){.suffix = "bias",
+                                     .kind = PARAMETER_BIAS,
+                                     .dimensions = 1,
+                                     .dimension = {output->channels}}));
+    }
+    return STATUS_OK;
+}
+
+void products_release(struct layer *layer) {
+    if (layer->state != NULL) {
+        convolution_destroy(layer->state);
+    }
+}
+
+void products_forward(
+    const struct layer *layer, const struct layer_run *run, const struct pass *pass) {
+    const float *bias = layer->parameters > BIAS ? layer_weights(layer, run, BIAS) : NULL;
+    convolution_forward(&layer->output[0]->activation, &layer->input[0]->activation,
+        layer_weights(layer, run, WEIGHT), bias, pass->pictures, layer->state, run->scratch);
+}
+
+void products_backward(
+    const struct layer *layer, const struct layer_run *run, const struct pass *pass) {
+    const struct tensor *output_gradient = &layer->output[0]->gradient;
+    float *out[TREE_SUBTREES_LIMIT];
+    layer_gradients(out, layer, pass, WEIGHT);
+    convolution_backward_weights(
+        out, &layer->input[0]->activation, output_gradient, pass, layer->state, run->scratch);
+    if (layer->parameters > BIAS) {
+        layer_gradients(out, layer, pass, BIAS);
+        convolution_backward_bias(out, output_gradient, pass, layer->state, run->scratch);
+    }
+    if (layer->input[0]->gradient.data != NULL) {
+        convolution_backward_data(&layer->input[0]->gradient, output_gradient,
+            layer_weights(layer, run, WEIGHT), pass->pictures, layer->state, run->scratch);
+    }
+}

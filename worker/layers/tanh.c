@@ -1,0 +1,20 @@
+/* Hyperbolic tangent, by base/math: the same bits everywhere. */
+#include "base/math.h"
+#include "worker/layers/activation.h"
+
+static void forward(
+    const struct layer *layer, const struct layer_run *run, const struct pass *pass) {
+    activation_map_scalar(layer, run, pass->pictures, math_tanh);
+}
+
+static void backward(
+    const struct layer *layer, const struct layer_run *run, const struct pass *pass) {
+    activation_backward(layer, run, pass->pictures, run->kernels->elementwise.tanh_backward);
+}
+
+const struct layer_operations layer_tanh = {
+    .kind = PLAIN_KIND("tanh", "hyperbolic tangent"),
+    .plan = activation_plan,
+    .forward = forward,
+    .backward = backward,
+};

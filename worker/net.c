@@ -1,0 +1,180 @@
+#include "worker/net_internal.h"
+
+#include "base/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* In the order in which backward finishes them. */
+static status lay_out_parameters(struct net *net) {
+    TRY(pool_take(&net->graph.pool, (void **)&net->parameter, (size_t)net->graph.parameters + 1,
+        sizeof(struct parameter *)));
+    size_t offset = NET_METRICS;
+    int count = 0;
+    for (int i = net->graph.layers - 1; i >= 0; i--) {
+        const struct layer *layer = net->graph.layer[i];
+        for (int p = 0; p < layer->parameters; p++) {
+            layer->parameter[p]->offset = offset;
+            offset += layer->parameter[p]->packed;
+            net->parameter[count++] = layer->parameter[p];
+        }
+    }
+    net->vector_size = offset;
+    return STATUS_OK;
+}
+
+static status plan_losses(struct net *net) {
+    if (net->options.loss == NULL) {
+        return STATUS_OK;
+    }
+    net->loss = (const struct loss_operations *)net->options.loss->kind;
+    net->loss_options = net->options.loss->values;
+    const struct graph *graph = &net->graph;
+    for (int i = -1; i < graph->auxiliaries; i++) {
+        const struct value *value = i < 0 ? net->output : graph->auxiliary[i].value;
+        const struct layer *maker = graph->layer[value->maker];
+        if (net->loss->plan(net->loss_options, value->shape) != STATUS_OK) {
+            char place[256];
+            node_place(maker->node, place, sizeof place);
+            return status_prefix(STATUS_USAGE, "%s: layer %s", place, maker->name);
+        }
+    }
+    return STATUS_OK;
+}
+
+static void start_threads(const struct net_options *options) {
+#pragma omp parallel for num_threads(options->threads) schedule(static, 1)
+    for (int thread = 0; thread < options->threads; thread++) {
+        cpu_flush_denormals();
+        if (options->pin && options->threads > 1) {
+            cpu_pin(thread);
+        }
+    }
+}
+
+static status take_memory(struct net *net) {
+    const struct net_options *options = &net->options;
+    TRY(arena_init(&net->arena, net->plan.total));
+    memory_plan_place(&net->plan, &net->graph, net->arena.base);
+    TRY(arena_init(&net->weights, net->vector_size * sizeof(float)));
+    TRY(MEMORY_ALLOCATE(&net->picture_metrics, (size_t)options->pictures * NET_METRICS));
+    TRY(MEMORY_ALLOCATE(&net->leaf_metrics, (size_t)options->leaves * NET_METRICS));
+    net->run = (struct layer_run){
+        .kernels = net->kernels,
+        .threads = options->threads,
+        .weights = (float *)net->weights.base,
+        .scratch = net->arena.base + net->plan.block[net->plan.blocks - 1].offset,
+    };
+    start_threads(options);
+    return STATUS_OK;
+}
+
+static status plan_net(struct net *net, const struct node *model) {
+    enum cpu_isa isa;
+    TRY(cpu_isa_choose(&isa));
+    net->kernels = kernels_get(isa);
+    const struct net_options *options = &net->options;
+    const struct layer_plan plan = {
+        .kernels = net->kernels,
+        .engine = options->engine,
+        .threads = options->threads,
+        .pictures = options->pictures,
+        .leaves = options->leaves,
+        .leaf = options->leaf,
+        .smallest_leaf = options->smallest_leaf,
+        .training = options->training,
+    };
+    TRY(graph_build(&net->graph, model, &plan));
+    net->output = net->graph.current;
+    TRY(lay_out_parameters(net));
+    TRY(plan_losses(net));
+    TRY(memory_plan_create(&net->plan, &net->graph, net->options.pictures, net->options.training));
+    return net->options.plan_only ? STATUS_OK : take_memory(net);
+}
+
+status net_create(struct net **net, const struct node *model, const struct net_options *options) {
+    *net = NULL;
+    struct net *made;
+    TRY(MEMORY_ALLOCATE(&made, 1));
+    graph_init(&made->graph);
+    made->options = *options;
+    if (made->options.threads < 1) {
+        made->options.threads = 1;
+    }
+    status result = plan_net(made, model);
+    if (result != STATUS_OK) {
+        net_destroy(made);
+        return status_trace(result, __FILE__, __LINE__, __func__);
+    }
+    *net = made;
+    return STATUS_OK;
+}
+
+void net_destroy(struct net *net) {
+    if (net == NULL) {
+        return;
+    }
+    graph_release(&net->graph);
+    arena_release(&net->weights);
+    arena_release(&net->arena);
+    free(net->picture_metrics);
+    free(net->leaf_metrics);
+    free(net);
+}
+
+struct shape net_input_shape(const struct net *net) {
+    return net->graph.value[0]->shape;
+}
+
+struct shape net_output_shape(const struct net *net) {
+    return net->output->shape;
+}
+
+int net_parameter_count(const struct net *net) {
+    return net->graph.parameters;
+}
+
+const struct parameter *net_parameter(const struct net *net, int index) {
+    return net->parameter[index];
+}
+
+size_t net_vector_size(const struct net *net) {
+    return net->vector_size;
+}
+
+float *net_weights(struct net *net) {
+    return net->run.weights;
+}
+
+int net_layer_count(const struct net *net) {
+    return net->graph.layers;
+}
+
+struct layer_report net_layer_report(const struct net *net, int index) {
+    const struct layer *layer = net->graph.layer[index];
+    int64_t learnable = 0;
+    for (int p = 0; p < layer->parameters; p++) {
+        if (layer->parameter[p]->kind != PARAMETER_STATISTIC) {
+            learnable += layer->parameter[p]->elements;
+        }
+    }
+    return (struct layer_report){
+        .name = layer->name,
+        .kind = layer->operations->kind.name,
+        .kernel = layer->kernel == NULL ? "" : layer->kernel,
+        .output = layer->output[0]->shape,
+        .parameters = learnable,
+        .multiply_adds = layer->multiply_adds,
+        .node = layer->node,
+    };
+}
+
+struct net_memory net_memory_report(const struct net *net) {
+    size_t vector = net->vector_size * sizeof(float);
+    return (struct net_memory){
+        .weights = vector,
+        .gradients_each = vector,
+        .activations = net->plan.total - net->plan.scratch,
+        .scratch = net->plan.scratch,
+    };
+}

@@ -1,0 +1,23 @@
+#include "worker/parameter.h"
+
+#include <string.h>
+
+void parameter_pack(float *vector, const float *standard, const struct parameter *parameter) {
+    float *packed = vector + parameter->offset;
+    if (parameter->pack != NULL) {
+        parameter->pack(packed, standard, parameter);
+        return;
+    }
+    size_t elements = (size_t)parameter->elements;
+    memcpy(packed, standard, elements * sizeof(float));
+    memset(packed + elements, 0, (parameter->packed - elements) * sizeof(float));
+}
+
+void parameter_unpack(float *standard, const float *vector, const struct parameter *parameter) {
+    const float *packed = vector + parameter->offset;
+    if (parameter->unpack != NULL) {
+        parameter->unpack(standard, packed, parameter);
+        return;
+    }
+    memcpy(standard, packed, (size_t)parameter->elements * sizeof(float));
+}
