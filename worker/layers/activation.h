@@ -18,11 +18,6 @@ extern const struct option plain_options[];
 /* Plans a layer that may write over its input, whose backward needs its output alone. */
 status activation_plan(struct layer *layer, const struct layer_plan *plan);
 
-/* out = function(in) for every channel there is; padding lanes stay zero whatever function(0) is.
- */
-void activation_map_scalar(const struct layer *layer, const struct layer_run *run, int pictures,
-    double (*function)(double));
-
 /* Gradient of the input from that of the output and the output, by a kernel. */
 void activation_backward(const struct layer *layer, const struct layer_run *run, int pictures,
     void (*kernel)(float *out, const float *out_gradient, const float *out_value, size_t count));

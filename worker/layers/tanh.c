@@ -1,10 +1,10 @@
-/* Hyperbolic tangent, by base/math: the same bits everywhere. */
-#include "base/math.h"
+/* Hyperbolic tangent. */
 #include "worker/layers/activation.h"
 
 static void forward(
     const struct layer *layer, const struct layer_run *run, const struct pass *pass) {
-    activation_map_scalar(layer, run, pass->pictures, math_tanh);
+    layer_map(&layer->output[0]->activation, &layer->input[0]->activation, pass->pictures,
+        run->kernels->elementwise.tanh, run);
 }
 
 static void backward(
