@@ -196,7 +196,7 @@ def write_report(path, cuts, different, references, seconds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--program", default="build/release/convoy")
+    parser.add_argument("--program", default=os.environ.get("CONVOY", "build/release/convoy"))
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--pairs", action="store_true")
     parser.add_argument("--kills", type=int, default=0)
