@@ -1,0 +1,159 @@
+/* The same bits, on real numbers: whatever the instruction set, the number of threads and the cut
+ * of the pictures into passes. And right: as near to double precision as float32 sums of such
+ * length can be. */
+#include "support/convolution_case.h"
+#include "support/support.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SQUARE(c, hw, o, k, s, p)                                                                  \
+    { {c, hw, hw}, o, k, k, s, s, p, p, 1, 1, 1 }
+
+static const struct convolution_shape shapes[] = {
+    SQUARE(1, 28, 6, 5, 1, 2),
+    SQUARE(3, 33, 24, 7, 2, 3),
+    SQUARE(64, 14, 64, 3, 1, 1),
+    SQUARE(70, 7, 50, 3, 1, 1),
+    SQUARE(160, 6, 33, 3, 1, 1),
+    SQUARE(96, 7, 40, 1, 1, 0),
+    SQUARE(32, 9, 48, 3, 2, 1),
+    SQUARE(48, 5, 100, 5, 1, 0),
+    SQUARE(200, 1, 70, 1, 1, 0),
+    SQUARE(4, 36, 4, 3, 1, 1),
+    {{32, 9, 9}, 48, 1, 7, 1, 1, 0, 3, 1, 1, 1},
+    {{30, 9, 9}, 30, 3, 3, 1, 1, 2, 2, 2, 2, 3},
+};
+
+static uint64_t digest_of(struct convolution_case *c, enum cpu_isa isa, int threads) {
+    case_run_engine(c, isa, ENGINE_CONVOY, threads);
+    return case_digest(c);
+}
+
+static void check_bits(const struct convolution_shape *shape, int pictures, int leaves) {
+    struct convolution_case c;
+    case_init(&c, shape, pictures, leaves, CASE_REAL);
+    uint64_t first = digest_of(&c, CPU_ISA_PORTABLE, 1);
+    for (enum cpu_isa isa = CPU_ISA_PORTABLE; isa <= CPU_ISA_AVX512; isa++) {
+        for (int threads = 1; threads <= 3 && cpu_has(isa); threads++) {
+            CU_ASSERT_EQUAL(digest_of(&c, isa, threads), first);
+        }
+    }
+    case_release(&c);
+}
+
+static void test_convolution_bits__do_not_depend_on_instruction_set_or_threads(void) {
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        check_bits(&shapes[i], 5, 4);
+    }
+    for (int i = 0; i < 60; i++) {
+        struct convolution_shape shape = case_random_shape();
+        check_bits(&shape, test_random_between(1, 6), 1 << test_random_between(0, 3));
+    }
+}
+
+/* The digest must be able to tell: another order of the pictures in a leaf is another sum. */
+static void test_convolution_bits__are_told_apart_by_the_digest(void) {
+    struct convolution_case c;
+    case_init(&c, &shapes[2], 3, 1, CASE_REAL);
+    uint64_t before = digest_of(&c, CPU_ISA_PORTABLE, 1);
+    size_t input = c.input_count / 3, output = c.output_count / 3;
+    for (size_t i = 0; i < input; i++) {
+        float keep = c.input[i];
+        c.input[i] = c.input[i + input];
+        c.input[i + input] = c.input[i + 2 * input];
+        c.input[i + 2 * input] = keep;
+    }
+    for (size_t i = 0; i < output; i++) {
+        float keep = c.output_gradient[i];
+        c.output_gradient[i] = c.output_gradient[i + output];
+        c.output_gradient[i + output] = c.output_gradient[i + 2 * output];
+        c.output_gradient[i + 2 * output] = keep;
+    }
+    float *old = malloc(c.weights_count * sizeof(float));
+    memcpy(old, c.weights_gradient[0], c.weights_count * sizeof(float));
+    CU_ASSERT_NOT_EQUAL(digest_of(&c, CPU_ISA_PORTABLE, 1), before);
+    CU_ASSERT_NOT_EQUAL(memcmp(old, c.weights_gradient[0], c.weights_count * sizeof(float)), 0);
+    free(old);
+    case_release(&c);
+}
+
+/* Leaves [first, first + leaves) of `whole` as a pass of their own. */
+static void init_part(
+    struct convolution_case *part, const struct convolution_case *whole, int first, int leaves) {
+    int picture = whole->leaf_start[first];
+    case_init(part, &whole->shape, whole->leaf_start[first + leaves] - picture, leaves, CASE_REAL);
+    for (int l = 0; l <= leaves; l++) {
+        part->leaf_start[l] = whole->leaf_start[first + l] - picture;
+    }
+    size_t input = shape_elements(whole->shape.input);
+    size_t output = shape_elements(whole->output_shape);
+    memcpy(part->input, whole->input + (size_t)picture * input, part->input_count * sizeof(float));
+    memcpy(part->output_gradient, whole->output_gradient + (size_t)picture * output,
+        part->output_count * sizeof(float));
+    memcpy(part->weights, whole->weights, whole->weights_count * sizeof(float));
+    memcpy(part->bias, whole->bias, (size_t)whole->shape.output_channels * sizeof(float));
+}
+
+static bool same(const float *a, const float *b, size_t count) {
+    return memcmp(a, b, count * sizeof(float)) == 0;
+}
+
+/* A pass of 8 leaves against two of 4, whose sums are added by hand; the last leaves are empty. */
+static void check_cut(const struct convolution_shape *shape, int pictures) {
+    struct convolution_case whole, half[2];
+    enum cpu_isa isa = cpu_has(CPU_ISA_AVX512) ? CPU_ISA_AVX512 : CPU_ISA_PORTABLE;
+    case_init(&whole, shape, pictures, 8, CASE_REAL);
+    case_run_engine(&whole, isa, ENGINE_CONVOY, 2);
+    size_t input = 0, output = 0;
+    for (int h = 0; h < 2; h++) {
+        init_part(&half[h], &whole, 4 * h, 4);
+        case_run_engine(&half[h], isa, ENGINE_CONVOY, 1);
+        CU_ASSERT(same(half[h].output_values, whole.output_values + output, half[h].output_count));
+        CU_ASSERT(same(half[h].input_gradient, whole.input_gradient + input, half[h].input_count));
+        input += half[h].input_count;
+        output += half[h].output_count;
+    }
+    CU_ASSERT_EQUAL(input, whole.input_count);
+    for (size_t i = 0; i < whole.weights_count; i++) {
+        float sum = half[0].weights_gradient[0][i];
+        sum = half[1].pictures > 0 ? sum + half[1].weights_gradient[0][i] : sum;
+        CU_ASSERT(same(&sum, &whole.weights_gradient[0][i], 1));
+    }
+    for (int o = 0; o < shape->output_channels; o++) {
+        float sum = half[0].bias_gradient[0][o];
+        sum = half[1].pictures > 0 ? sum + half[1].bias_gradient[0][o] : sum;
+        CU_ASSERT(same(&sum, &whole.bias_gradient[0][o], 1));
+    }
+    case_release(&whole);
+    case_release(&half[0]);
+    case_release(&half[1]);
+}
+
+static void test_convolution_bits__do_not_depend_on_the_cut_into_passes(void) {
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        check_cut(&shapes[i], 4); /* the second half is empty */
+        check_cut(&shapes[i], 11);
+    }
+}
+
+/* The worst of thousands of sums, in units of their root mean square. */
+static void test_convolution_bits__stay_near_double_precision(void) {
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        struct convolution_case c;
+        case_init(&c, &shapes[i], 5, 4, CASE_REAL);
+        case_run_reference(&c);
+        case_run_engine(&c, CPU_ISA_PORTABLE, ENGINE_CONVOY, 1);
+        case_assert_equal(&c, 8e-6, "near double");
+        case_run_engine(&c, CPU_ISA_PORTABLE, ENGINE_BLAS, 1);
+        case_assert_equal(&c, 2e-5, "near double, blas");
+        case_release(&c);
+    }
+}
+
+TEST_MAIN("convolution_bits",
+    TEST(test_convolution_bits__do_not_depend_on_instruction_set_or_threads),
+    TEST(test_convolution_bits__are_told_apart_by_the_digest),
+    TEST(test_convolution_bits__do_not_depend_on_the_cut_into_passes),
+    TEST(test_convolution_bits__stay_near_double_precision))
