@@ -195,6 +195,9 @@ static status fill_options(struct parsed *parsed) {
 static status run_command(int *code, const struct command *command, int argc, char *const *argv) {
     struct parsed parsed = {.line = {.command = command}};
     status result = STATUS_OK;
+    if (!command->all_ranks && !launch_speaks()) {
+        return STATUS_OK;
+    }
     document_init(&parsed.document);
     TRY_TO(done, result, parse(&parsed, argc, argv));
     if (parsed.help) {

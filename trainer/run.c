@@ -79,7 +79,6 @@ static status pay_validation(struct run *run) {
 
 status run_train(struct run *run) {
     struct decision decision;
-    signals_install();
     TRY(pay_validation(run));
     while (run->stop_signals == 0 && !coordinator_finished(run->recipe, &run->state)) {
         TRY(train_step(run, &decision, &run->stop_signals));

@@ -1,6 +1,7 @@
 #include "trainer/run.h"
 
 #include "base/digest.h"
+#include "trainer/signals.h"
 #include "trainer/version.h"
 #include "worker/exchange/agreement.h"
 
@@ -117,6 +118,7 @@ static status start_loader(struct run *run) {
 /* Small steps with an agreement after each, so that no rank waits for one that failed. */
 status run_open(struct run *run, const struct recipe *recipe, const struct run_options *options) {
     const struct job job = run->job;
+    signals_install();
     *run = (struct run){.recipe = recipe, .options = options, .job = job};
     int64_t threads = options->threads > 0 ? options->threads : recipe->train.threads;
     TRY(job_agree(&job, job_plan_threads(&run->threads, &job, threads, options->oversubscribe)));

@@ -40,6 +40,7 @@ struct command {
     const struct kind *const *kinds; /* the first argument names one of these, whose options are
                                         flags too; NULL: no such argument */
     const char *kinds_what;          /* "format", for messages */
+    bool all_ranks; /* runs on every rank under mpirun; the others run on rank 0 alone */
     /* `*code` is EXIT_CODE_DONE before the call; on failure the status decides. */
     status (*run)(int *code, const struct command_line *line);
 };

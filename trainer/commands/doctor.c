@@ -228,5 +228,6 @@ const struct command command_doctor = {
     .most = 1,
     .options = options_table,
     .options_size = sizeof(struct doctor_options),
+    .all_ranks = true,
     .run = run,
 };

@@ -175,5 +175,6 @@ const struct command command_evaluate = {
     .most = 2,
     .options = options_table,
     .options_size = sizeof(struct evaluate_options),
+    .all_ranks = true,
     .run = run,
 };

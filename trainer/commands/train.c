@@ -116,5 +116,6 @@ const struct command command_train = {
     .most = -1,
     .options = options_table,
     .options_size = sizeof(struct train_options),
+    .all_ranks = true,
     .run = run_command,
 };

@@ -1,0 +1,245 @@
+#!/usr/bin/env python3
+"""convoy train: folders, resuming, signals, early stopping, what is best, starting weights."""
+import filecmp
+import glob
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "support"))
+import bench  # noqa: E402
+
+STEPS = 2  # an epoch: 60 pictures in batches of 32, the second one short
+
+
+class Train(bench.Bench):
+    def train(self, *more, code=0, launcher=()):
+        done = self.run_command([*launcher, bench.PROGRAM, "train", "recipe.yaml",
+                                 "--oversubscribe", *more])
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return done
+
+    def events(self, run, kind):
+        with open(self.path(run, "metrics.jsonl"), encoding="utf-8") as file:
+            return [event for event in map(json.loads, file) if event["event"] == kind]
+
+    def checkpoints(self, run):
+        return sorted(int(os.path.basename(path)[5:14])
+                      for path in glob.glob(self.path(run, "checkpoints", "step-*")))
+
+    def checkpoint(self, run, step):
+        return self.path(run, "checkpoints", f"step-{step:09d}.safetensors")
+
+    def assert_same(self, one, other, step):
+        self.assertTrue(filecmp.cmp(self.checkpoint(one, step), self.checkpoint(other, step), False),
+                        f"{one} and {other} differ at step {step}")
+
+
+class Folders(Train):
+    def test_a_run_is_a_folder_and_its_recipe_runs_again(self):
+        done = self.train("--run", "a")
+        self.assertEqual(len(done.stdout.splitlines()), 1, done.stdout)
+        self.assertTrue(done.stdout.startswith("a: done after step 4"), done.stdout)
+        self.assertEqual(sorted(set(os.listdir(self.path("a"))) - {"lock"}),
+                         ["checkpoints", "log.txt", "metrics.jsonl", "recipe.yaml"])
+        self.assertEqual([event["step"] for event in self.events("a", "step")], [1, 2, 3, 4])
+        again = self.convoy("train", "a/recipe.yaml", "--run", "b")
+        self.assertEqual(again.returncode, 0, again.stderr)
+        self.assert_same("a", "b", 4)
+
+    def test_default_folders_are_numbered(self):
+        self.train()
+        self.train()
+        self.assertEqual(sorted(os.listdir(self.path("runs"))), ["recipe", "recipe-2"])
+        self.train("--resume", "train.epochs=3")
+        self.assertEqual(self.checkpoints("runs/recipe"), [2, 4])
+        self.assertEqual(self.checkpoints("runs/recipe-2"), [2, 4, 6])
+
+    def test_quiet_says_the_result_alone(self):
+        done = self.train("--run", "a", "--quiet")
+        self.assertEqual(done.stderr, "")
+
+    def test_result_as_json(self):
+        done = self.train("--run", "a", "--json", "data.validation=data/train")
+        result = json.loads(done.stdout)
+        self.assertEqual((result["run"], result["step"], result["epoch"]), ("a", 4, 2))
+        self.assertGreater(result["validation"]["accuracy"], 0)
+
+    def test_model_is_relative_to_the_recipe_and_data_to_the_user(self):
+        os.makedirs(self.path("configs"))
+        for name in ("recipe.yaml", "model.yaml"):
+            os.rename(self.path(name), self.path("configs", name))
+        self.works("train", "configs/recipe.yaml", "--run", "a")
+
+    def test_one_rank_speaks(self):
+        done = self.train("--run", "a", launcher=["mpirun", "-n", "3"])
+        self.assertEqual(len(done.stdout.splitlines()), 1, done.stdout)
+        ranks = self.events("a", "ranks")[-1]["ranks"]
+        self.assertEqual([rank["rank"] for rank in ranks], [0, 1, 2])
+        self.assertEqual(sum(rank["records"] for rank in ranks), 2 * 60)
+
+
+class Resume(Train):
+    def test_more_epochs_equal_an_undisturbed_run(self):
+        self.train("--run", "whole", "train.epochs=3")
+        self.train("--run", "parts", "train.epochs=1")
+        done = self.train("--run", "parts", "--resume", "train.epochs=3")
+        self.assertIn("planned for 2 steps", done.stderr)
+        self.assert_same("whole", "parts", 3 * STEPS)
+        self.assertEqual([event["step"] for event in self.events("parts", "step")],
+                         list(range(1, 7)))
+
+    def test_from_the_middle_of_an_epoch_on_other_ranks(self):
+        self.train("--run", "whole", "train.epochs=3", "checkpoint.every_steps=1")
+        self.train("--run", "parts", "train.steps=3")
+        self.train("--run", "parts", "--resume", "train.epochs=3", "checkpoint.every_steps=1",
+                   launcher=["mpirun", "-n", "3"])
+        for step in (4, 5, 6):
+            self.assert_same("whole", "parts", step)
+
+    def test_starts_afresh_where_there_is_nothing(self):
+        self.train("--run", "a", "--resume")
+        self.assertEqual(self.checkpoints("a"), [2, 4])
+
+    def test_of_a_run_that_is_done_changes_nothing(self):
+        self.train("--run", "a")
+        before = bench.snapshot(self.path("a", "checkpoints"))
+        self.train("--run", "a", "--resume")
+        self.assertEqual(bench.snapshot(self.path("a", "checkpoints")), before)
+
+    def test_accepts_what_changes_no_bit_and_refuses_the_rest(self):
+        self.train("--run", "a")
+        self.train("--run", "a", "--resume", "train.epochs=3", "train.threads=2", "train.chunk=2",
+                   "exchange.bucket=4KiB", "data.loader_threads=2", "checkpoint.keep=9")
+        for change, key, mine, theirs in (
+                ("train.seed=2", "train.seed", "2", "1"),
+                ("data.shuffle=shard", "data.shuffle", "shard", "global"),
+                ("train.schedule.constant.rate=0.5", "train.schedule", "0.5", "0.01"),
+                ("model.layers.0.conv.out=9", "model.layers.0.conv.out", "9", "8")):
+            self.refuses(2, [key, mine, theirs, "a/checkpoints"], "train", "recipe.yaml", "--run",
+                         "a", "--resume", change)
+
+    def test_plateau_remembers_what_it_saw(self):
+        plateau = ["train.schedule={plateau: {rate: 0.01, patience: 1}}",
+                   "data.validation=data/train", "train.epochs=8"]
+        self.train("--run", "whole", *plateau)
+        self.train("--run", "parts", *plateau, "train.steps=7")
+        self.train("--run", "parts", "--resume", *plateau)
+        self.assert_same("whole", "parts", 8 * STEPS)
+
+
+class Signals(Train):
+    LONG = ["train.epochs=400", "checkpoint.every_epochs=0", "data.validation=data/train",
+            "train.validate_every_steps=1", "train.validate_every_epochs=0"]
+
+    def stop(self, run, launcher=(), number=signal.SIGUSR1, child=None):
+        """Starts a long run, sends the signal after step 3, returns the exit code."""
+        job = subprocess.Popen([*launcher, bench.PROGRAM, "train", "recipe.yaml", "--run", run,
+                                "--oversubscribe", *self.LONG], cwd=self.folder,
+                               env=bench.environment(), stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, text=True)
+        limit = time.monotonic() + 60
+        path = self.path(run, "metrics.jsonl")
+        while not os.path.exists(path) or len(self.lines(path)) < 6:
+            self.assertIsNone(job.poll(), "it ended early")
+            self.assertLess(time.monotonic(), limit, "no step within a minute")
+            time.sleep(0.01)
+        os.kill(child(job.pid) if child is not None else job.pid, number)
+        output = job.communicate(timeout=60)[0]
+        return job.returncode, output
+
+    @staticmethod
+    def lines(path):
+        with open(path, encoding="utf-8") as file:
+            return file.readlines()
+
+    def resumed_equals_undisturbed(self, run):
+        stopped = self.checkpoints(run)[-1]
+        self.assertLess(stopped, 400 * STEPS)
+        more = [one for one in self.LONG if "epochs=400" not in one]
+        end = stopped + 3
+        self.train("--run", run, "--resume", *more, f"train.steps={end}")
+        self.train("--run", "whole", *more, f"train.steps={end}")
+        self.assert_same("whole", run, end)
+        self.assertEqual([event["step"] for event in self.events(run, "step")],
+                         list(range(1, end + 1)))
+        self.assertEqual([event["step"] for event in self.events(run, "validation")],
+                         list(range(1, end + 1)))
+
+    def test_usr1_checkpoints_and_asks_to_be_resumed(self):
+        code, output = self.stop("a")
+        self.assertEqual(code, 75, output)
+        self.assertIn("--resume", output)
+        self.resumed_equals_undisturbed("a")
+
+    def test_usr1_on_one_rank_counts_for_all(self):
+        def last_child(pid):
+            text = subprocess.run(["pgrep", "-P", str(pid), "convoy"], check=True, text=True,
+                                  stdout=subprocess.PIPE).stdout
+            return int(text.split()[-1])
+        code, output = self.stop("a", ["mpirun", "-n", "2"], child=last_child)
+        self.assertEqual(code, 75, output)
+        self.resumed_equals_undisturbed("a")
+
+    def test_term_does_the_same(self):
+        code, output = self.stop("a", number=signal.SIGTERM)
+        self.assertEqual(code, 75, output)
+        self.resumed_equals_undisturbed("a")
+
+
+class Best(Train):
+    STILL = ["train.schedule={constant: {rate: 1e-30}}", "data.validation=data/train"]
+
+    def test_early_stop_after_patience(self):
+        done = self.train("--run", "a", *self.STILL, "train.epochs=50", "train.stop.patience=3")
+        self.assertIn("stopped early after step 8", done.stdout)
+        self.assertEqual([event["best"] for event in self.events("a", "validation")],
+                         [True, False, False, False])
+        self.train("--run", "a", "--resume", *self.STILL, "train.epochs=50",
+                   "train.stop.patience=3")
+        self.assertEqual(self.checkpoints("a")[-1], 8)
+
+    def test_the_best_checkpoint_is_kept(self):
+        self.train("--run", "a", *self.STILL, "train.epochs=6", "checkpoint.keep=2")
+        self.assertEqual(self.checkpoints("a"), [2, 10, 12])
+        self.assertTrue(filecmp.cmp(self.checkpoint("a", 2),
+                                    self.path("a/checkpoints/best.safetensors"), False))
+
+    def test_validation_does_not_touch_the_weights(self):
+        self.train("--run", "a", "train.validate_every_epochs=0")
+        self.train("--run", "b", "data.validation=data/train", "train.validate_every_epochs=2",
+                   "checkpoint.every_epochs=1")
+        self.assert_same("a", "b", 2)
+
+
+class From(Train):
+    def setUp(self):
+        super().setUp()
+        self.train("--run", "first")
+        self.start = os.path.relpath(self.checkpoint("first", 4), self.folder)
+
+    def test_weights_are_taken_by_name(self):
+        still = "train.schedule={constant: {rate: 1e-30}}"
+        self.train("--run", "second", f"train.from={self.start}", still)
+        figures = [json.loads(self.works("evaluate", run, "data/train", "--json").stdout)["loss"]
+                   for run in ("first", "second")]
+        self.assertEqual(*figures)
+
+    def test_a_layer_of_another_shape_is_named_and_may_start_fresh(self):
+        self.replace("model.yaml", "linear: {out: 6}", "linear: {name: head, out: 7}")
+        self.replace("model.yaml", "conv: {out: 8", "conv: {name: first, out: 8")
+        self.works("train", "recipe.yaml", "--run", "named")
+        self.replace("model.yaml", "out: 7", "out: 9")
+        start = "train.from=named"
+        self.refuses(1, ["head", "7", "9"], "train", "recipe.yaml", "--run", "out", start,
+                     may_write=("out",))
+        self.train("--run", "new", start, "train.from_new=[head]")
+        self.refuses(2, ["haed"], "train", "recipe.yaml", "--run", "out2", start,
+                     "train.from_new=[haed]", may_write=("out2",))
+
+
+if __name__ == "__main__":
+    bench.main()
