@@ -72,6 +72,7 @@ static void test_document__set_reaches_into_lists(void) {
     document_set(&document, "layers", make_list(3, (const char *const[]){"relu", "conv", "tanh"}));
     CU_ASSERT_EQUAL(document_set(&document, "layers.1", make_scalar("pool")), STATUS_OK);
     assert_written("layers:\n  - relu\n  - pool\n  - tanh\n");
+    CU_ASSERT_PTR_NULL(node_get(document.root, "layers")->child->next->key);
     struct node *nothing = make_scalar(NULL);
     nothing->kind = NODE_NULL;
     CU_ASSERT_EQUAL(document_set(&document, "layers.2", nothing), STATUS_OK);

@@ -102,6 +102,16 @@ static void test_random__normal_has_the_moments_of_one(void) {
     CU_ASSERT_DOUBLE_EQUAL(within / count, 0.6826894921, deviations * 0.4655);
 }
 
+static void test_random__normal_follows_box_and_muller(void) {
+    for (int i = 0; i < 10000; i++) {
+        uint32_t a = test_random(), b = test_random();
+        double out[2], radius = sqrt(-2 * log((a + 1.0) / 4294967296.0));
+        random_normal(out, a, b);
+        CU_ASSERT_DOUBLE_EQUAL(out[0], radius * cos(2 * acos(-1) * (b / 4294967296.0)), 1e-14);
+        CU_ASSERT_DOUBLE_EQUAL(out[1], radius * sin(2 * acos(-1) * (b / 4294967296.0)), 1e-14);
+    }
+}
+
 static void test_random__normal_is_finite_at_the_ends(void) {
     static const uint32_t ends[] = {0, 1, 0x7fffffff, 0x80000000, UINT32_MAX};
     for (int a = 0; a < 5; a++) {
@@ -117,4 +127,5 @@ static void test_random__normal_is_finite_at_the_ends(void) {
 TEST_MAIN("random", TEST(test_random__philox_gives_the_published_vectors),
     TEST(test_random__every_part_of_the_place_counts), TEST(test_random__uniform_stays_below_one),
     TEST(test_random__below_deals_evenly), TEST(test_random__normal_has_the_moments_of_one),
+    TEST(test_random__normal_follows_box_and_muller),
     TEST(test_random__normal_is_finite_at_the_ends))
