@@ -32,6 +32,10 @@ struct net {
  * before. */
 void net_begin_storages(const struct net *net, int time, int pictures);
 
+/* The parts of net_forward: the input, then one layer (false: it does not run in this pass). */
+void net_load_input(struct net *net, const struct pass *pass, const float *pixels);
+bool net_forward_layer(struct net *net, const struct pass *pass, int index);
+
 /* The losses of all outputs: their sums by subtree into pass->gradient (where given), and the
  * gradients of the outputs (in a training pass of a training net). */
 void net_run_losses(struct net *net, const struct pass *pass, const struct target *targets);

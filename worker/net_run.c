@@ -55,7 +55,7 @@ static void end_blocks(const struct net *net, int time) {
     }
 }
 
-static void load_input(struct net *net, const struct pass *pass, const float *pixels) {
+void net_load_input(struct net *net, const struct pass *pass, const float *pixels) {
     const struct value *input = net->graph.value[0];
     size_t elements = shape_elements(input->shape);
     net_begin_storages(net, 0, pass->pictures);
@@ -67,7 +67,7 @@ static void load_input(struct net *net, const struct pass *pass, const float *pi
     }
 }
 
-static bool forward_layer(struct net *net, const struct pass *pass, int index) {
+bool net_forward_layer(struct net *net, const struct pass *pass, int index) {
     const struct layer *layer = net->graph.layer[index];
     if (layer->training_only && !(pass->training && net->options.training)) {
         return false;
@@ -82,9 +82,9 @@ void net_forward(
     struct net *net, const struct pass *pass, const float *pixels, const struct target *targets) {
     assert(pass->pictures <= net->options.pictures && pass->leaves <= net->options.leaves);
     flush_denormals(net);
-    load_input(net, pass, pixels);
+    net_load_input(net, pass, pixels);
     for (int i = 0; i < net->graph.layers; i++) {
-        forward_layer(net, pass, i);
+        net_forward_layer(net, pass, i);
     }
     if (targets != NULL && net->loss != NULL) {
         net_run_losses(net, pass, targets);
@@ -142,13 +142,13 @@ static bool is_finite(const struct tensor *tensor, int pictures) {
 
 const char *net_find_not_finite(
     struct net *net, const struct pass *pass, const float *pixels, const struct target *targets) {
-    load_input(net, pass, pixels);
+    net_load_input(net, pass, pixels);
     if (!is_finite(&net->graph.value[0]->activation, pass->pictures)) {
         return "input";
     }
     for (int i = 0; i < net->graph.layers; i++) {
         const struct layer *layer = net->graph.layer[i];
-        if (!forward_layer(net, pass, i)) {
+        if (!net_forward_layer(net, pass, i)) {
             continue;
         }
         for (int o = 0; o < layer->outputs; o++) {

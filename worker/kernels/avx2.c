@@ -67,6 +67,18 @@ KERNEL_INLINE v16 v16_select_greater(v16 a, v16 b, v16 x, v16 y) {
         _mm256_blendv_ps(y.high, x.high, _mm256_cmp_ps(a.high, b.high, _CMP_GT_OQ)),
     };
 }
+KERNEL_INLINE v16 v16_load_bytes(const uint8_t *p) {
+    __m128i bytes = _mm_loadu_si128((const __m128i *)p);
+    return (v16){_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes)),
+        _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_srli_si128(bytes, 8)))};
+}
+KERNEL_INLINE void v16_store_bytes(uint8_t *p, v16 a) {
+    __m256i low = _mm256_cvttps_epi32(a.low), high = _mm256_cvttps_epi32(a.high);
+    __m128i first = _mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1));
+    __m128i second =
+        _mm_packus_epi32(_mm256_castsi256_si128(high), _mm256_extracti128_si256(high, 1));
+    _mm_storeu_si128((__m128i *)p, _mm_packus_epi16(first, second));
+}
 KERNEL_INLINE v16 v16_first(v16 a, int count) {
     const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     __m256i low = _mm256_cmpgt_epi32(_mm256_set1_epi32(count), lane);

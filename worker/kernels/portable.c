@@ -82,6 +82,14 @@ KERNEL_INLINE v16 v16_select_greater(v16 a, v16 b, v16 x, v16 y) {
     LANES r.lane[l] = a.lane[l] > b.lane[l] ? x.lane[l] : y.lane[l];
     return r;
 }
+KERNEL_INLINE v16 v16_load_bytes(const uint8_t *p) {
+    v16 r;
+    LANES r.lane[l] = (float)p[l];
+    return r;
+}
+KERNEL_INLINE void v16_store_bytes(uint8_t *p, v16 a) {
+    LANES p[l] = (uint8_t)a.lane[l];
+}
 KERNEL_INLINE v16 v16_first(v16 a, int count) {
     v16 r;
     LANES r.lane[l] = l < count ? a.lane[l] : 0.0f;

@@ -1,0 +1,23 @@
+#include "reference/reference.h"
+
+#define REFERENCES(REFERENCE)                                                                      \
+    REFERENCE(conv)                                                                                \
+    REFERENCE(linear)                                                                              \
+    REFERENCE(maxpool)                                                                             \
+    REFERENCE(avgpool)                                                                             \
+    REFERENCE(batchnorm)                                                                           \
+    REFERENCE(relu)                                                                                \
+    REFERENCE(tanh)                                                                                \
+    REFERENCE(sigmoid)                                                                             \
+    REFERENCE(softmax)                                                                             \
+    REFERENCE(dropout)                                                                             \
+    REFERENCE(flatten)                                                                             \
+    REFERENCE(fork)                                                                                \
+    REFERENCE(add)                                                                                 \
+    REFERENCE(concat)
+
+#define DECLARE(name) extern const struct reference reference_##name;
+REFERENCES(DECLARE)
+
+#define ENTRY(name) &reference_##name,
+const struct reference *const references[] = {REFERENCES(ENTRY) NULL};
