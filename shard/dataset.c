@@ -18,7 +18,6 @@
 struct dataset {
     struct dataset_information information;
     char *folder;
-    uint64_t bytes;                      /* of all shards */
     _Atomic(struct shard_file *) *files; /* [shards], NULL until first used */
     pthread_mutex_t lock;                /* taken to open one */
 };
@@ -68,7 +67,6 @@ static status check_shards(struct dataset *dataset) {
         status result = shard_file_check(&size, path, shard_records(&dataset->information, shard));
         free(path);
         TRY(result);
-        dataset->bytes += size;
     }
     return STATUS_OK;
 }
@@ -228,36 +226,4 @@ status dataset_verify(struct dataset *dataset,
 done:
     free(counts);
     return result;
-}
-
-static void describe_reals(FILE *out, const char *name, const double *values, int count) {
-    fprintf(out, "%-12s", name);
-    for (int i = 0; i < count; i++) {
-        fprintf(out, "%s%.4f", i > 0 ? ", " : "", values[i]);
-    }
-    fputc('\n', out);
-}
-
-void dataset_describe(FILE *out, const struct dataset *dataset) {
-    const struct dataset_information *information = &dataset->information;
-    fprintf(out, "%-12s%s\n", "data set", dataset->folder);
-    fprintf(out, "%-12s%s\n", "format", information->format);
-    fprintf(out, "%-12s%" PRId64 "\n", "records", information->records);
-    fprintf(out, "%-12s%d, %.1f MiB\n", "shards", information->shards,
-        (double)dataset->bytes / (1 << 20));
-    if (information->shape.height > 0) {
-        char text[64];
-        fprintf(out, "%-12s%s\n", "pictures", shape_text(information->shape, text, sizeof text));
-    } else {
-        fprintf(out, "%-12s%d channels, of many sizes\n", "pictures", information->shape.channels);
-    }
-    describe_reals(out, "mean", information->mean, information->mean_count);
-    describe_reals(out, "deviation", information->deviation, information->mean_count);
-    fprintf(out, "%-12s%s\n", "digest", information->digest);
-    fprintf(out, "%-12s%d\n", "classes", information->classes);
-    for (int i = 0; i < information->classes; i++) {
-        fprintf(out, "%10d  %-24s %10" PRId64 "\n", i,
-            information->class_names != NULL ? information->class_names[i] : "",
-            information->class_counts[i]);
-    }
 }

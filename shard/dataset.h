@@ -19,7 +19,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 
 struct dataset_information {
     int64_t records;
@@ -53,9 +52,6 @@ status dataset_read(struct record *record, struct dataset *dataset, int64_t inde
  * picture_release. Fails with STATUS_INPUT naming shard, key and reason. Thread-safe. */
 status dataset_decode(
     struct picture *picture, struct dataset *dataset, const struct record *record, int channels);
-
-/* Writes what is in the data set, one thing a line, and a table of its classes. */
-void dataset_describe(FILE *out, const struct dataset *dataset);
 
 /* Reads every record, decodes it, and compares the digest and the counts of the classes; calls
  * `progress` (or NULL) now and then. */
