@@ -93,8 +93,8 @@ struct step_times {
 };
 struct step_times step_get_times(const struct step *step);
 
-/* The most buckets that were under way at one time; and the bytes that this rank sends in a step
- * of `pictures` pictures by the formula (exchange_bytes), the agreement not counted. */
+/* The most buckets that were under way at one time; and the bytes that this rank sends for
+ * agreement and exchange of a step of `pictures` pictures, by the formula. */
 int step_most_in_flight(const struct step *step);
 int64_t step_exchange_bytes(const struct step *step, int64_t pictures);
 

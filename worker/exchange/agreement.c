@@ -158,6 +158,14 @@ status agreement_finish(
     return STATUS_OK;
 }
 
+int64_t agreement_bytes(int ranks) {
+    int64_t messages = 0;
+    for (int64_t known = 1; known < ranks; known *= 2) { /* a rank and those it has heard of */
+        messages++;
+    }
+    return messages * (int64_t)sizeof(struct knowledge);
+}
+
 status agreement_status(struct transport *transport, status mine) {
     struct agreement agreement;
     agreement_init(&agreement, transport);

@@ -44,4 +44,7 @@ status agreement_progress(struct agreement *agreement, bool *done);
 status agreement_finish(
     struct agreement *agreement, uint32_t *flags, void *decision, size_t decision_size);
 
+/* The bytes that each rank sends for the agreement of one step. */
+int64_t agreement_bytes(int ranks);
+
 #endif

@@ -1,7 +1,5 @@
 #include "worker/exchange/algorithm.h"
 
-#include <string.h>
-
 const struct algorithm *algorithm_choose(
     const struct exchange_options *options, int ranks, size_t size) {
     if (options->algorithm == EXCHANGE_RING) {
@@ -57,17 +55,4 @@ status bucket_test(struct bucket *bucket, const struct plan *plan, int count, bo
 void bucket_reuse_requests(struct bucket *bucket) {
     bucket->request_count = 0;
     bucket->complete = 0;
-}
-
-void vector_add(float *sum, const float *a, const float *b, size_t count) {
-#pragma omp simd
-    for (size_t i = 0; i < count; i++) {
-        sum[i] = a[i] + b[i];
-    }
-}
-
-void vector_copy(float *to, const float *from, size_t count) {
-    if (to != from && count > 0) {
-        memcpy(to, from, count * sizeof *to);
-    }
 }

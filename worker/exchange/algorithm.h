@@ -9,6 +9,7 @@
 #define WORKER_EXCHANGE_ALGORITHM_H
 
 #include "worker/exchange/exchange.h"
+#include "worker/exchange/vector.h"
 
 /* What never changes after exchange_create, and what one step sets. */
 struct plan {
@@ -74,10 +75,5 @@ status bucket_receive(struct bucket *bucket, const struct plan *plan, int peer, 
 status bucket_test(struct bucket *bucket, const struct plan *plan, int count, bool *done);
 /* Takes all requests, complete, for use again. */
 void bucket_reuse_requests(struct bucket *bucket);
-
-/* sum[i] = a[i] + b[i]; sum may be a or b. */
-void vector_add(float *sum, const float *a, const float *b, size_t count);
-/* Copies unless both are the same place. */
-void vector_copy(float *to, const float *from, size_t count);
 
 #endif

@@ -1,5 +1,6 @@
 #include "worker/exchange/exchange.h"
 
+#include "base/cpu.h"
 #include "base/memory.h"
 #include "worker/exchange/algorithm.h"
 
@@ -138,6 +139,7 @@ status exchange_begin(
     struct exchange *exchange, float *sum, float *const *partial, int64_t pictures) {
     struct plan *plan = &exchange->plan;
     assert(exchange->in_flight == 0);
+    cpu_flush_denormals(); /* a rank without pictures adds up too, and must do it as all do */
     int subtrees = plan->first_subtree[plan->rank + 1] - plan->first_subtree[plan->rank];
     memcpy(exchange->partial, partial, (size_t)subtrees * sizeof *partial);
     exchange->sum = sum;
