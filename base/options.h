@@ -116,8 +116,13 @@ void options_write(
 /* For --help: one line an option (name, type, range, default, help). */
 void options_help(FILE *out, const struct option *table, int indent);
 
-/* For docs/: a Markdown table of the options, then of every kind of each choice in it. */
+/* For docs/: Markdown with a table of the options, then of every group, then of every kind of each
+ * choice in it, each family of kinds once. Headings start at the second level. */
 void options_document(FILE *out, const struct option *table, const char *title);
+
+/* The same for a list of kinds; `flags` = OPTION_CHANGES_BITS marks all their options. */
+void options_document_kinds(
+    FILE *out, const struct kind *const *kinds, const char *title, int flags);
 
 /* The nearest of `count` names to `name` by edit distance, or NULL where none is near. */
 const char *options_nearest(const char *name, const char *const *names, int count);

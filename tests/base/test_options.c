@@ -345,7 +345,7 @@ static void test_options__help_and_reference_name_every_option(void) {
             CU_ASSERT_PTR_NOT_NULL(strstr(text[which], table[i].name));
         }
         static const char *const inner[] = {"momentum", "nesterov", "size", "ratio", "none",
-            "plain descent", "1 to 1000", "4 MiB", "required", "none, global, shard"};
+            "lain descent", "1 to 1000", "4 MiB", "required", "none, global, shard"};
         for (size_t i = 0; i < sizeof inner / sizeof inner[0]; i++) {
             CU_ASSERT_PTR_NOT_NULL(strstr(text[which], inner[i]));
         }
@@ -354,8 +354,28 @@ static void test_options__help_and_reference_name_every_option(void) {
     CU_ASSERT_PTR_NOT_NULL(strstr(text[1], "a file \\| of a model"));
     CU_ASSERT_PTR_NOT_NULL(strstr(text[1], "| `seed` | whole number | `1` | yes | seed |\n"));
     CU_ASSERT_PTR_NOT_NULL(strstr(text[0], "    momentum "));
+    /* A family that two options choose from is written once. */
+    const char *first = strstr(text[1], "### `sgd`\n");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(first);
+    CU_ASSERT_PTR_NULL(strstr(first + 1, "### `sgd`\n"));
     free(text[0]);
     free(text[1]);
+}
+
+static void test_options__kinds_have_a_reference_too(void) {
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    options_document_kinds(out, kinds, "Optimizers", OPTION_CHANGES_BITS);
+    fclose(out);
+    CU_ASSERT_STRING_EQUAL(text,
+        "## Optimizers\n\n"
+        "### `sgd`\n\nPlain descent.\n\n"
+        "| key | value | default | changes bits | meaning |\n| --- | --- | --- | --- | --- |\n"
+        "| `momentum` | number, 0 to 1 | `0.9` | yes | share of the old step |\n"
+        "| `nesterov` | true or false | `false` | yes | look ahead |\n\n"
+        "### `none`\n\nDoes nothing.\n\n");
+    free(text);
 }
 
 static void test_options__nearest_knows_slips_from_other_words(void) {
@@ -380,4 +400,5 @@ TEST_MAIN("options", TEST(test_options__absent_keys_have_their_defaults),
     TEST(test_options__writing_is_complete_and_canonical),
     TEST(test_options__only_what_changes_bits_is_hashed),
     TEST(test_options__help_and_reference_name_every_option),
+    TEST(test_options__kinds_have_a_reference_too),
     TEST(test_options__nearest_knows_slips_from_other_words))
