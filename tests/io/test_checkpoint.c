@@ -395,7 +395,7 @@ static void test_checkpoint__a_read_only_folder_is_a_clear_failure(void) {
     CU_ASSERT_EQUAL(best, STATUS_SYSTEM);
     CU_ASSERT_EQUAL(deleted, STATUS_SYSTEM);
     test_assert_message("cannot delete ", __FILE__, __LINE__);
-    CU_ASSERT_STRING_EQUAL(listing(run), "10 5");
+    CU_ASSERT_STRING_EQUAL(listing(run), "5 10");
     CU_ASSERT_EQUAL(chmod(folder, 0755), 0);
     free(folder);
 }
