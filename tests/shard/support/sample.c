@@ -109,9 +109,9 @@ void sample_file_write(const char *path, const void *bytes, size_t size) {
 }
 
 const char *sample_path(const char *folder, const char *name) {
-    static char buffers[8][512];
+    static char buffers[512][512];
     static int next;
-    char *buffer = buffers[next++ % 8];
+    char *buffer = buffers[next++ % 512];
     snprintf(buffer, sizeof buffers[0], "%s/%s", folder, name);
     return buffer;
 }

@@ -25,7 +25,7 @@ bool sample_matches(const struct record *record, int64_t number, const struct sa
 void *sample_file_read(size_t *size, const char *path);
 void sample_file_write(const char *path, const void *bytes, size_t size);
 
-/* "a/b", in one of a few static buffers that are used in turn. */
+/* "a/b", in one of 512 static buffers that are used in turn. */
 const char *sample_path(const char *folder, const char *name);
 
 /* Runs `child` in a process of its own. Returns its exit code, or -signal. What it wrote to stderr
