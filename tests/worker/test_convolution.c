@@ -89,7 +89,7 @@ static void test_convolution__is_exact_on_layers_of_real_networks(void) {
 }
 
 static void test_convolution__is_exact_on_random_shapes(void) {
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < case_count(200); i++) {
         struct convolution_shape shape = case_random_shape();
         int leaves = 1 << test_random_between(0, 3);
         check(&shape, test_random_between(1, 6), leaves, 1 << test_random_between(0, 3), "random");
@@ -113,7 +113,7 @@ static void test_convolution__gives_zeros_for_subtrees_without_pictures(void) {
 }
 
 static void test_convolution__is_exact_on_the_blas_engine(void) {
-    for (int i = 0; i < 40; i++) {
+    for (int i = 0; i < case_count(40); i++) {
         struct convolution_shape shape = case_random_shape();
         struct convolution_case c;
         case_init(&c, &shape, test_random_between(0, 5), 4, CASE_WHOLE);

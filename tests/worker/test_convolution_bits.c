@@ -44,10 +44,10 @@ static void check_bits(const struct convolution_shape *shape, int pictures, int 
 }
 
 static void test_convolution_bits__do_not_depend_on_instruction_set_or_threads(void) {
-    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+    for (int i = 0; i < case_count((int)(sizeof shapes / sizeof shapes[0])); i++) {
         check_bits(&shapes[i], 5, 4);
     }
-    for (int i = 0; i < 60; i++) {
+    for (int i = 0; i < case_count(60); i++) {
         struct convolution_shape shape = case_random_shape();
         check_bits(&shape, test_random_between(1, 6), 1 << test_random_between(0, 3));
     }
@@ -132,7 +132,7 @@ static void check_cut(const struct convolution_shape *shape, int pictures) {
 }
 
 static void test_convolution_bits__do_not_depend_on_the_cut_into_passes(void) {
-    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+    for (int i = 0; i < case_count((int)(sizeof shapes / sizeof shapes[0])); i++) {
         check_cut(&shapes[i], 4); /* the second half is empty */
         check_cut(&shapes[i], 11);
     }
@@ -140,7 +140,7 @@ static void test_convolution_bits__do_not_depend_on_the_cut_into_passes(void) {
 
 /* The worst of thousands of sums, in units of their root mean square. */
 static void test_convolution_bits__stay_near_double_precision(void) {
-    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+    for (int i = 0; i < case_count((int)(sizeof shapes / sizeof shapes[0])); i++) {
         struct convolution_case c;
         case_init(&c, &shapes[i], 5, 4, CASE_REAL);
         case_run_reference(&c);

@@ -93,6 +93,34 @@ KERNEL_INLINE float v16_sum(v16 a) {
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
+/* One 8 x 8 quadrant: by 4 x 4 blocks inside each half of the registers, then the halves. */
+KERNEL_INLINE void transpose_quadrant(
+    float *out, ptrdiff_t out_row, const float *in, ptrdiff_t in_row) {
+    __m256 half[8]; /* half[4i + j], part g: rows 4i .. 4i+3 of column 4g + j */
+    for (int i = 0; i < 2; i++, in += 4 * in_row) {
+        __m256 a = _mm256_load_ps(in), b = _mm256_load_ps(in + in_row);
+        __m256 c = _mm256_load_ps(in + 2 * in_row), d = _mm256_load_ps(in + 3 * in_row);
+        __m256d low_ab = _mm256_castps_pd(_mm256_unpacklo_ps(a, b));
+        __m256d low_cd = _mm256_castps_pd(_mm256_unpacklo_ps(c, d));
+        __m256d high_ab = _mm256_castps_pd(_mm256_unpackhi_ps(a, b));
+        __m256d high_cd = _mm256_castps_pd(_mm256_unpackhi_ps(c, d));
+        half[4 * i] = _mm256_castpd_ps(_mm256_unpacklo_pd(low_ab, low_cd));
+        half[4 * i + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(low_ab, low_cd));
+        half[4 * i + 2] = _mm256_castpd_ps(_mm256_unpacklo_pd(high_ab, high_cd));
+        half[4 * i + 3] = _mm256_castpd_ps(_mm256_unpackhi_pd(high_ab, high_cd));
+    }
+    for (int j = 0; j < 4; j++, out += out_row) {
+        _mm256_store_ps(out, _mm256_permute2f128_ps(half[j], half[4 + j], 0x20));
+        _mm256_store_ps(out + 4 * out_row, _mm256_permute2f128_ps(half[j], half[4 + j], 0x31));
+    }
+}
+KERNEL_INLINE void v16_transpose(float *out, ptrdiff_t out_row, const float *in, ptrdiff_t in_row) {
+    transpose_quadrant(out, out_row, in, in_row);
+    transpose_quadrant(out + 8, out_row, in + 8 * in_row, in_row);
+    transpose_quadrant(out + 8 * out_row, out_row, in + 8, in_row);
+    transpose_quadrant(out + 8 * out_row + 8, out_row, in + 8 * in_row + 8, in_row);
+}
+
 #include "worker/kernels/elementwise.inc"
 #define TILE_ROWS  6
 #define TILE_LANES 16

@@ -70,6 +70,33 @@ KERNEL_INLINE float v16_sum(v16 a) {
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
+/* By 4 x 4 blocks inside each quarter of the registers, then the quarters themselves. */
+KERNEL_INLINE void v16_transpose(float *out, ptrdiff_t out_row, const float *in, ptrdiff_t in_row) {
+    v16 quarter[16]; /* quarter[4i + j], part g: rows 4i .. 4i+3 of column 4g + j */
+    for (int i = 0; i < 4; i++, in += 4 * in_row) {
+        v16 a = v16_load(in), b = v16_load(in + in_row), c = v16_load(in + 2 * in_row);
+        v16 d = v16_load(in + 3 * in_row);
+        __m512d low_ab = _mm512_castps_pd(_mm512_unpacklo_ps(a, b));
+        __m512d low_cd = _mm512_castps_pd(_mm512_unpacklo_ps(c, d));
+        __m512d high_ab = _mm512_castps_pd(_mm512_unpackhi_ps(a, b));
+        __m512d high_cd = _mm512_castps_pd(_mm512_unpackhi_ps(c, d));
+        quarter[4 * i] = _mm512_castpd_ps(_mm512_unpacklo_pd(low_ab, low_cd));
+        quarter[4 * i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low_ab, low_cd));
+        quarter[4 * i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(high_ab, high_cd));
+        quarter[4 * i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(high_ab, high_cd));
+    }
+    for (int j = 0; j < 4; j++, out += out_row) {
+        v16 even_a = _mm512_shuffle_f32x4(quarter[j], quarter[4 + j], 0x88);
+        v16 even_b = _mm512_shuffle_f32x4(quarter[8 + j], quarter[12 + j], 0x88);
+        v16 odd_a = _mm512_shuffle_f32x4(quarter[j], quarter[4 + j], 0xdd);
+        v16 odd_b = _mm512_shuffle_f32x4(quarter[8 + j], quarter[12 + j], 0xdd);
+        v16_store(out, _mm512_shuffle_f32x4(even_a, even_b, 0x88));
+        v16_store(out + 4 * out_row, _mm512_shuffle_f32x4(odd_a, odd_b, 0x88));
+        v16_store(out + 8 * out_row, _mm512_shuffle_f32x4(even_a, even_b, 0xdd));
+        v16_store(out + 12 * out_row, _mm512_shuffle_f32x4(odd_a, odd_b, 0xdd));
+    }
+}
+
 #include "worker/kernels/elementwise.inc"
 #define TILE_ROWS  14
 #define TILE_LANES 32

@@ -8,8 +8,8 @@
  * whole pictures of 2 * CUT_PIXELS are cut. */
 #define CHAIN_PIXELS 128
 #define CUT_PIXELS   512
-/* Partial tiles of this size, a few of them, stay in a second-level cache of 512 KB. */
-#define ITEM_BYTES 65536
+/* Partial sums of this size, a few of them, stay in a second-level cache of 512 KB. */
+#define ITEM_BYTES 131072
 
 struct chain {
     int first, count; /* of the blocks of pixels that are its runs */
@@ -23,12 +23,13 @@ struct chains {
     ptrdiff_t a_step, b_step;
 };
 
-/* What one thread does at a time: consecutive rows of packed weights of one output tile, where a
- * row is [kw][16][width] for one input block and one kernel row. */
+/* What one thread does at a time: the same rows of packed weights of some neighbouring output
+ * tiles, where a row is [kw][16][width] for one input block and one kernel row. All of it is summed
+ * over one chain before the next, so that a chain's pixels come from memory once for each item. */
 struct item {
     const struct channel_tile *tile;
+    int tiles;
     int first, count; /* rows */
-    size_t row_size;  /* floats of one row */
 };
 
 static int output_pixels(const struct convolution *c) {
@@ -46,24 +47,40 @@ static size_t most_chains(const struct convolution *c) {
     return (size_t)c->pictures * (size_t)(chains > 1 ? chains : 1);
 }
 
-static int item_rows(const struct convolution *c, const struct channel_tile *tile) {
-    size_t bytes =
-        (size_t)c->width.kernel * CHANNEL_BLOCK * (size_t)channel_tile_width(tile) * sizeof(float);
-    int rows = bytes < ITEM_BYTES ? (int)(ITEM_BYTES / bytes) : 1;
-    int all = tile->other_blocks * c->height.kernel;
-    return rows < all ? rows : all;
+/* Floats of one row. */
+static size_t row_size(const struct convolution *c, const struct channel_tile *tile) {
+    return (size_t)c->width.kernel * CHANNEL_BLOCK * (size_t)channel_tile_width(tile);
 }
 
-/* Bytes of one item, the largest. */
-static size_t item_bytes(const struct convolution *c) {
-    size_t most = 0;
+/* Chooses the size of items: at most ITEM_BYTES, at least two for each thread, and of a form that
+ * reads few pixels for its number of products. Changes no bit. */
+static void plan_items(struct convolution *c) {
+    size_t row_bytes = row_size(c, &c->output.tile[0]) * sizeof(float);
+    size_t budget = c->packed * sizeof(float) / (2 * (size_t)c->threads);
+    budget = (budget < ITEM_BYTES ? budget : ITEM_BYTES) / row_bytes;
+    int most_tiles = c->shape.groups > 1 ? 1 : c->output.tiles, kernel = c->height.kernel;
+    int all = 0;
     for (int t = 0; t < c->output.tiles; t++) {
-        const struct channel_tile *tile = &c->output.tile[t];
-        size_t bytes = (size_t)item_rows(c, tile) * (size_t)c->width.kernel * CHANNEL_BLOCK *
-                       (size_t)channel_tile_width(tile) * sizeof(float);
-        most = bytes > most ? bytes : most;
+        int rows = c->output.tile[t].other_blocks * kernel;
+        all = rows > all ? rows : all;
     }
-    return convolution_align(most);
+    double best = 0.0;
+    for (int tiles = 1; tiles <= most_tiles && (tiles == 1 || (size_t)tiles <= budget); tiles++) {
+        int rows = budget / (size_t)tiles < (size_t)all ? (int)(budget / (size_t)tiles) : all;
+        rows = rows > kernel ? rows - rows % kernel : rows > 0 ? rows : 1;
+        double blocks = (double)((rows + kernel - 1) / kernel);
+        double cost = (2.0 * tiles + blocks) / ((double)tiles * rows); /* channel blocks read */
+        if (tiles == 1 || cost < best) {
+            best = cost;
+            c->item_tiles = tiles;
+            c->item_rows = rows;
+        }
+    }
+}
+
+/* Floats of one item, the largest. */
+static size_t item_size(const struct convolution *c) {
+    return (size_t)c->item_tiles * (size_t)c->item_rows * row_size(c, &c->output.tile[0]);
 }
 
 static int levels(size_t number) {
@@ -91,11 +108,13 @@ static size_t place_chains(struct chains *chains, void *memory, const struct con
     return (size_t)(next - (char *)memory);
 }
 
-size_t convolution_backward_weights_scratch(const struct convolution *convolution) {
+size_t convolution_backward_weights_scratch(struct convolution *convolution) {
     static char nowhere;
     struct chains chains;
+    plan_items(convolution);
     return place_chains(&chains, &nowhere, convolution) +
-           (size_t)convolution->threads * most_slots(convolution) * item_bytes(convolution);
+           (size_t)convolution->threads * most_slots(convolution) * item_size(convolution) *
+               sizeof(float);
 }
 
 /* Appends the runs of output rows [row, past_row) of pictures [picture, past); always in the order
@@ -168,14 +187,51 @@ static void run_rows(struct product_tile tile, int rows, int vectors, const stru
     }
 }
 
-/* The sum over one chain of all rows of an item, written or added to `out`. */
-static void sum_chain(float *out, bool add, const struct item *item, const struct chain *chain,
-    const struct chains *chains, const struct convolution *c, const struct tensor *input,
-    const struct tensor *gradient) {
-    int width = channel_tile_width(item->tile), kernel = c->width.kernel;
+/* Partial sums of one item, a stack; slot 0 is the gradient itself. A slot has one piece for each
+ * output tile of the item. */
+struct slots {
+    float *gradient; /* packed */
+    float *memory;
+    size_t size; /* floats from a slot to the next */
+    const struct item *item;
+    const struct convolution *c;
+};
+
+static size_t piece_size(const struct slots *slots, int number) {
+    return (size_t)slots->item->count * row_size(slots->c, &slots->item->tile[number]);
+}
+
+static float *piece_at(const struct slots *slots, int slot, int number) {
+    const struct item *item = slots->item;
+    if (slot == 0) {
+        return slots->gradient + item->tile[number].offset +
+               (size_t)item->first * row_size(slots->c, &item->tile[number]);
+    }
+    return slots->memory + (size_t)(slot - 1) * slots->size + (size_t)number * piece_size(slots, 0);
+}
+
+static void slot_add(const struct slots *slots, int into, int from) {
+    for (int i = 0; i < slots->item->tiles; i++) {
+        slots->c->kernels->elementwise.add(
+            piece_at(slots, into, i), piece_at(slots, from, i), piece_size(slots, i));
+    }
+}
+
+static void slot_copy(const struct slots *slots, int into, int from) {
+    for (int i = 0; i < slots->item->tiles; i++) {
+        memcpy(piece_at(slots, into, i), piece_at(slots, from, i),
+            piece_size(slots, i) * sizeof(float));
+    }
+}
+
+/* The sum over one chain of all rows of an item for one output tile, written or added to `out`. */
+static void sum_chain(float *out, bool add, const struct item *item,
+    const struct channel_tile *channels, const struct chain *chain, const struct chains *chains,
+    const struct convolution *c, const struct tensor *input, const struct tensor *gradient) {
+    int width = channel_tile_width(channels), kernel = c->width.kernel;
     ptrdiff_t tap = (ptrdiff_t)c->width.dilation * CHANNEL_BLOCK;
     struct product_tile tile = {
-        .b = tensor_at(gradient, 0, item->tile->block, 0, 0),
+        .b = tensor_at(gradient, 0, channels->block, 0, 0),
         .blocks = chains->blocks + chain->first,
         .count = chain->count,
         .a_step = chains->a_step,
@@ -185,11 +241,11 @@ static void sum_chain(float *out, bool add, const struct item *item, const struc
         .add = add,
     };
     for (int row = item->first; row < item->first + item->count; row++) {
-        int block = item->tile->other_block + row / c->height.kernel;
+        int block = channels->other_block + row / c->height.kernel;
         int left = channel_block_left(c->input.channels, block);
         const float *a = tensor_at(input, 0, block,
             row % c->height.kernel * c->height.dilation - c->height.pad, -c->width.pad);
-        float *to = out + (size_t)(row - item->first) * item->row_size;
+        float *to = out + (size_t)(row - item->first) * row_size(c, channels);
         /* With few channels (a first layer) the taps of the row fill a register tile better. */
         bool taps = kernel > left && left < CHANNEL_BLOCK / 2;
         tile.a_row = taps ? tap : 1;
@@ -197,47 +253,37 @@ static void sum_chain(float *out, bool add, const struct item *item, const struc
         for (int i = 0; i < (taps ? left : kernel); i++) {
             tile.a = a + (taps ? i : i * tap);
             tile.out = to + (ptrdiff_t)i * (taps ? width : CHANNEL_BLOCK * width);
-            run_rows(tile, taps ? kernel : left, item->tile->blocks, c);
+            run_rows(tile, taps ? kernel : left, channels->blocks, c);
         }
     }
-}
-
-/* A stack of partial sums of one item; slot 0 is the gradient itself. */
-struct slots {
-    float *gradient, *memory;
-    size_t size; /* floats from a slot to the next */
-    size_t used; /* floats of this item */
-};
-
-static float *slot_at(const struct slots *slots, int number) {
-    return number == 0 ? slots->gradient : slots->memory + (size_t)(number - 1) * slots->size;
 }
 
 /* The sum over chains [first, past) of a leaf, in slot `bottom`. After n chains the stack holds one
  * partial for each bit of n; an odd chain is added to the one before it as it is computed. */
 static void sum_leaf(const struct slots *slots, int bottom, int first, int past,
-    const struct item *item, const struct chains *chains, const struct convolution *c,
-    const struct tensor *input, const struct tensor *gradient) {
+    const struct chains *chains, const struct tensor *input, const struct tensor *gradient) {
+    const struct item *item = slots->item;
     int top = bottom - 1;
     for (int chain = first; chain < past; chain++) {
         bool odd = (chain - first) % 2 == 1;
         top += odd ? 0 : 1;
-        sum_chain(
-            slot_at(slots, top), odd, item, &chains->chain[chain], chains, c, input, gradient);
+        for (int i = 0; i < item->tiles; i++) {
+            sum_chain(piece_at(slots, top, i), odd, item, &item->tile[i], &chains->chain[chain],
+                chains, slots->c, input, gradient);
+        }
         for (int half = (chain - first + 1) / 2; odd && half % 2 == 0; half /= 2) {
-            c->kernels->elementwise.add(slot_at(slots, top - 1), slot_at(slots, top), slots->used);
+            slot_add(slots, top - 1, top);
             top--;
         }
     }
     for (; top > bottom; top--) {
-        c->kernels->elementwise.add(slot_at(slots, top - 1), slot_at(slots, top), slots->used);
+        slot_add(slots, top - 1, top);
     }
 }
 
 /* The sum over a subtree, in slot 0; a node with an empty child is its other child. */
-static void sum_subtree(const struct slots *slots, struct subtree subtree, const struct item *item,
-    const struct chains *chains, const struct convolution *c, const struct tensor *input,
-    const struct tensor *gradient) {
+static void sum_subtree(const struct slots *slots, struct subtree subtree,
+    const struct chains *chains, const struct tensor *input, const struct tensor *gradient) {
     struct tree_counter counter = {0};
     bool empty[TREE_SUBTREES_LIMIT];
     for (int leaf = 0; leaf < subtree.leaves; leaf++) {
@@ -245,31 +291,28 @@ static void sum_subtree(const struct slots *slots, struct subtree subtree, const
         int into, from, slot = tree_counter_push(&counter, (struct subtree){leaf, 1});
         empty[slot] = chain[0] == chain[1];
         if (!empty[slot]) {
-            sum_leaf(slots, slot, chain[0], chain[1], item, chains, c, input, gradient);
+            sum_leaf(slots, slot, chain[0], chain[1], chains, input, gradient);
         }
         while (tree_counter_merge(&counter, &into, &from)) {
-            if (empty[from]) {
-                continue;
-            }
-            if (empty[into]) {
-                memcpy(slot_at(slots, into), slot_at(slots, from), slots->used * sizeof(float));
+            if (!empty[from] && empty[into]) {
+                slot_copy(slots, into, from);
                 empty[into] = false;
-            } else {
-                c->kernels->elementwise.add(
-                    slot_at(slots, into), slot_at(slots, from), slots->used);
+            } else if (!empty[from]) {
+                slot_add(slots, into, from);
             }
         }
     }
-    if (empty[0]) {
-        memset(slots->gradient, 0, slots->used * sizeof(float));
+    for (int i = 0; i < slots->item->tiles && empty[0]; i++) {
+        memset(piece_at(slots, 0, i), 0, piece_size(slots, i) * sizeof(float));
     }
 }
 
 /* Zeroes the rows of input channels that do not exist, which nobody computed. */
-static void clear_padding(float *gradient, const struct item *item, const struct convolution *c) {
-    size_t width = (size_t)channel_tile_width(item->tile);
-    for (int row = 0; row < item->count; row++) {
-        int block = item->tile->other_block + (item->first + row) / c->height.kernel;
+static void clear_padding(float *gradient, const struct item *item,
+    const struct channel_tile *channels, const struct convolution *c) {
+    size_t width = (size_t)channel_tile_width(channels);
+    for (int row = item->first; row < item->first + item->count; row++) {
+        int block = channels->other_block + row / c->height.kernel;
         size_t left = (size_t)channel_block_left(c->input.channels, block);
         for (int kw = 0; kw < c->width.kernel; kw++, gradient += CHANNEL_BLOCK * width) {
             memset(gradient + left * width, 0, (CHANNEL_BLOCK - left) * width * sizeof(float));
@@ -278,17 +321,17 @@ static void clear_padding(float *gradient, const struct item *item, const struct
 }
 
 /* Zeroes what crosses groups. */
-static void clear_between_groups(
-    float *gradient, const struct item *item, const struct convolution *c) {
-    int width = channel_tile_width(item->tile);
+static void clear_between_groups(float *gradient, const struct item *item,
+    const struct channel_tile *channels, const struct convolution *c) {
+    int width = channel_tile_width(channels);
     int in = c->shape.input.channels / c->shape.groups;
     int out = c->shape.output_channels / c->shape.groups;
-    for (int row = 0; row < item->count; row++) {
-        int block = item->tile->other_block + (item->first + row) / c->height.kernel;
+    for (int row = item->first; row < item->first + item->count; row++) {
+        int block = channels->other_block + row / c->height.kernel;
         for (int lane = 0; lane < c->width.kernel * CHANNEL_BLOCK; lane++) {
             int group = (block * CHANNEL_BLOCK + lane % CHANNEL_BLOCK) / in;
             for (int o = 0; o < width; o++, gradient++) {
-                if ((item->tile->block * CHANNEL_BLOCK + o) / out != group) {
+                if ((channels->block * CHANNEL_BLOCK + o) / out != group) {
                     *gradient = 0.0f;
                 }
             }
@@ -296,40 +339,40 @@ static void clear_between_groups(
     }
 }
 
-static int items_of(const struct convolution *c, const struct channel_tile *tile) {
-    int rows = item_rows(c, tile);
-    return (tile->other_blocks * c->height.kernel + rows - 1) / rows;
-}
-
-/* Item `number` of one output tile: rows dealt evenly. */
-static struct item item_at(
-    const struct convolution *c, const struct channel_tile *tile, int number) {
-    int rows = tile->other_blocks * c->height.kernel, items = items_of(c, tile);
-    int first = (int)((int64_t)number * rows / items);
-    int past = (int)((int64_t)(number + 1) * rows / items);
-    return (struct item){tile, first, past - first,
-        (size_t)c->width.kernel * CHANNEL_BLOCK * (size_t)channel_tile_width(tile)};
-}
-
 static void sum_item(float *const *gradient, const struct item *item, const struct chains *chains,
     const struct pass *pass, const struct convolution *c, const struct tensor *input,
     const struct tensor *output_gradient, float *memory) {
-    size_t place = item->tile->offset + (size_t)item->first * item->row_size;
-    struct slots slots = {
-        .memory = memory,
-        .size = item_bytes(c) / sizeof(float),
-        .used = (size_t)item->count * item->row_size,
-    };
+    struct slots slots = {.memory = memory, .size = item_size(c), .item = item, .c = c};
     for (int s = 0; s < pass->subtrees; s++) {
-        slots.gradient = gradient[s] + place;
-        sum_subtree(&slots, pass->subtree[s], item, chains, c, input, output_gradient);
-        if (c->input.channels % CHANNEL_BLOCK != 0) {
-            clear_padding(slots.gradient, item, c);
-        }
-        if (c->masked) {
-            clear_between_groups(slots.gradient, item, c);
+        slots.gradient = gradient[s];
+        sum_subtree(&slots, pass->subtree[s], chains, input, output_gradient);
+        for (int i = 0; i < item->tiles; i++) {
+            if (c->input.channels % CHANNEL_BLOCK != 0) {
+                clear_padding(piece_at(&slots, 0, i), item, &item->tile[i], c);
+            }
+            if (c->masked) {
+                clear_between_groups(piece_at(&slots, 0, i), item, &item->tile[i], c);
+            }
         }
     }
+}
+
+/* The number of items, and the one with number `number`: tiles and rows are dealt evenly. */
+static int items(struct item *item, const struct convolution *c, int number) {
+    int count = 0, columns = (c->output.tiles + c->item_tiles - 1) / c->item_tiles;
+    for (int column = 0; column < columns; column++) {
+        int tile = column * c->output.tiles / columns;
+        int past = (column + 1) * c->output.tiles / columns;
+        int rows = c->output.tile[tile].other_blocks * c->height.kernel;
+        int groups = (rows + c->item_rows - 1) / c->item_rows;
+        if (item != NULL && number >= count && number < count + groups) {
+            int first = (int)((int64_t)(number - count) * rows / groups);
+            int past_row = (int)((int64_t)(number - count + 1) * rows / groups);
+            *item = (struct item){&c->output.tile[tile], past - tile, first, past_row - first};
+        }
+        count += groups;
+    }
+    return count;
 }
 
 void convolution_backward_weights(float *const *gradient, const struct tensor *input,
@@ -343,27 +386,19 @@ void convolution_backward_weights(float *const *gradient, const struct tensor *i
     }
     struct chains chains;
     char *slots = (char *)scratch + place_chains(&chains, scratch, c);
-    size_t slots_bytes = most_slots(c) * item_bytes(c);
+    size_t slots_bytes = most_slots(c) * item_size(c) * sizeof(float);
     list_chains(&chains, c, input, output_gradient, pass);
-    int total = 0;
-    for (int t = 0; t < c->output.tiles; t++) {
-        total += items_of(c, &c->output.tile[t]);
-    }
+    int total = items(NULL, c, 0);
 #pragma omp parallel num_threads(c->threads)
     {
         cpu_flush_denormals();
         int thread = omp_get_thread_num(), threads = omp_get_num_threads();
         float *memory = (float *)(void *)(slots + (size_t)thread * slots_bytes);
-        int from = (int)((int64_t)total * thread / threads);
-        int to = (int)((int64_t)total * (thread + 1) / threads), number = 0;
-        for (int t = 0; t < c->output.tiles; t++) {
-            int items = items_of(c, &c->output.tile[t]);
-            for (int i = 0; i < items; i++, number++) {
-                if (number >= from && number < to) {
-                    struct item item = item_at(c, &c->output.tile[t], i);
-                    sum_item(gradient, &item, &chains, pass, c, input, output_gradient, memory);
-                }
-            }
+        int to = (int)((int64_t)total * (thread + 1) / threads);
+        for (int number = (int)((int64_t)total * thread / threads); number < to; number++) {
+            struct item item;
+            items(&item, c, number);
+            sum_item(gradient, &item, &chains, pass, c, input, output_gradient, memory);
         }
     }
 }

@@ -56,6 +56,7 @@ struct convolution {
     size_t packed; /* floats */
     /* Bytes of scratch: in all, and of one thread for the lists of runs and transposed weights. */
     size_t scratch, forward_runs, backward_runs, backward_transposed;
+    int item_tiles, item_rows; /* of backward-weights: see struct item there */
     char kernel[64];
 };
 
@@ -74,10 +75,10 @@ static inline size_t convolution_align(size_t bytes) {
     return (bytes + MEMORY_ALIGNMENT - 1) / MEMORY_ALIGNMENT * MEMORY_ALIGNMENT;
 }
 
-/* What each direction needs of scratch, in bytes; two of them note the parts above. */
+/* What each direction needs of scratch, in bytes; they note the parts above. */
 size_t convolution_forward_scratch(struct convolution *convolution);
 size_t convolution_backward_data_scratch(struct convolution *convolution);
-size_t convolution_backward_weights_scratch(const struct convolution *convolution);
+size_t convolution_backward_weights_scratch(struct convolution *convolution);
 size_t convolution_backward_bias_scratch(const struct convolution *convolution);
 
 /* The engine on OpenBLAS: im2col and a matrix product a picture; the same results but for rounding.

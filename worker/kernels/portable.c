@@ -104,6 +104,12 @@ KERNEL_INLINE float v16_sum(v16 a) {
     return a.lane[0];
 }
 
+KERNEL_INLINE void v16_transpose(float *out, ptrdiff_t out_row, const float *in, ptrdiff_t in_row) {
+    for (int j = 0; j < 16; j++) {
+        LANES out[j * out_row + l] = in[l * in_row + j];
+    }
+}
+
 #include "worker/kernels/elementwise.inc"
 #define TILE_ROWS  4
 #define TILE_LANES 16

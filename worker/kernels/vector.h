@@ -27,6 +27,9 @@
  *     v16 v16_first(v16 a, int count)          lanes 0 .. count-1 of a, the others 0
  *     float v16_sum(v16 a)                     all lanes, by one fixed tree: lane l + lane l+8,
  *                                              then l + l+4, l + l+2, l + l+1
+ *     void v16_transpose(float *out, ptrdiff_t out_row, const float *in, ptrdiff_t in_row)
+ *                                              out[j * out_row + i] = in[i * in_row + j] for i, j
+ *                                              < 16; rows aligned to 64 bytes
  */
 #ifndef WORKER_KERNELS_VECTOR_H
 #define WORKER_KERNELS_VECTOR_H

@@ -55,6 +55,10 @@ bool case_assert_equal(const struct convolution_case *c, double tolerance, const
 /* A hash of all bits that the engine gave. */
 uint64_t case_digest(const struct convolution_case *c);
 
+/* How many random shapes to try, of `count`: fewer under the sanitizers, which slow kernels down
+ * thirtyfold. */
+int case_count(int count);
+
 /* Odd shapes: small, with every option at random. */
 struct convolution_shape case_random_shape(void);
 
