@@ -1,0 +1,469 @@
+#include "ranks.h"
+#include "support/support.h"
+
+#include "base/memory.h"
+#include "io/yaml.h"
+#include "worker/loss.h"
+#include "worker/step.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LEAVES  8
+#define BATCH   24
+#define CLASSES 5
+#define STEPS   5
+#define SEED    7
+
+static const char model_text[] = "input: {channels: 2, height: 6, width: 5}\n"
+                                 "layers:\n"
+                                 "  - conv: {out: 6, kernel: 3, pad: 1}\n"
+                                 "  - batchnorm:\n"
+                                 "  - relu:\n"
+                                 "  - dropout: {rate: 0.3}\n"
+                                 "  - conv: {out: 17, kernel: 3, stride: 2}\n"
+                                 "  - flatten:\n"
+                                 "  - linear: {out: 5}\n";
+
+/* Short steps leave leaves, and so ranks, without pictures. */
+static const int64_t step_sizes[STEPS] = {BATCH, 17, 5, BATCH, 1};
+
+/* What goes wrong, and where. */
+enum fault { FAULT_NONE, FAULT_LOSS, FAULT_READING };
+
+/* A training run; and what came of it, by rank. */
+struct training {
+    int chunk;
+    size_t bucket;
+    enum exchange_algorithm algorithm;
+    double momentum;
+    enum fault fault; /* in step 3 (of 5 pictures): in picture 4, or on the last rank */
+    size_t size;
+    float *weights[RANKS_LIMIT], *velocity[RANKS_LIMIT];
+    struct step_metrics metrics[RANKS_LIMIT][STEPS], evaluated[RANKS_LIMIT];
+    int seen[RANKS_LIMIT], most_in_flight[RANKS_LIMIT];
+    bool bytes_right[RANKS_LIMIT];
+    status result[RANKS_LIMIT];
+    char message[RANKS_LIMIT][1024];
+};
+
+/* One rank's things. */
+struct worker {
+    struct document document;
+    struct pool pool;
+    struct net *net;
+    struct optimizer *optimizer;
+    struct step *step;
+    float *pixels;
+    struct target *targets;
+};
+
+static float pixel_value(int64_t step, int64_t picture, size_t element) {
+    uint32_t bits = (uint32_t)(step * 1000003 + picture * 10007 + (int64_t)element * 31 + 5);
+    bits = (bits ^ bits >> 15) * 0x2c1b3c6du;
+    bits = (bits ^ bits >> 12) * 0x297a2d39u;
+    return (float)(int32_t)(bits ^ bits >> 15) / 1.5e9f;
+}
+
+/* The rank's own pictures of a step. */
+static void read_pictures(struct worker *worker, const struct transport *transport, int64_t step,
+    int64_t pictures, enum fault fault) {
+    size_t elements = shape_elements(net_input_shape(worker->net));
+    int first = tree_rank_first(transport->rank, transport->ranks, LEAVES);
+    int64_t start = tree_leaf_start(pictures, LEAVES, first);
+    int64_t count = step_pictures(worker->step, pictures);
+    for (int64_t n = 0; n < count; n++) {
+        for (size_t i = 0; i < elements; i++) {
+            worker->pixels[(size_t)n * elements + i] = pixel_value(step, start + n, i);
+        }
+        worker->targets[n] = (struct target){
+            .type = TARGET_CLASS, .class_number = (int32_t)((start + n + step) % CLASSES)};
+        if (fault == FAULT_LOSS && step == 2 && start + n == 4) {
+            worker->pixels[(size_t)n * elements] = 3e38f;
+            worker->pixels[(size_t)n * elements + 1] = -3e38f;
+        }
+    }
+}
+
+static status choose(struct choice *choice, struct worker *worker, const char *text,
+    const struct kind *const *kinds) {
+    struct node *node;
+    TRY(yaml_parse(&worker->document, &node, text, strlen(text), "test"));
+    return options_parse_choice(choice, kinds, node, "kind", &worker->pool);
+}
+
+static status worker_init(
+    struct worker *worker, struct transport *transport, const struct training *training) {
+    struct node *model;
+    struct choice loss, descent;
+    char text[100];
+    const struct step_options options = {
+        .leaves = LEAVES,
+        .batch = BATCH,
+        .chunk = training->chunk,
+        .bucket = training->bucket,
+        .seed = SEED,
+        .algorithm = training->algorithm,
+    };
+    const struct step_room room = step_room(&options, transport->rank, transport->ranks);
+    *worker = (struct worker){0};
+    document_init(&worker->document);
+    pool_init(&worker->pool);
+    TRY(yaml_parse(&worker->document, &model, model_text, strlen(model_text), "test"));
+    snprintf(text, sizeof text, "sgd: {momentum: %g, weight_decay: %g}", training->momentum,
+        training->momentum / 100);
+    TRY(choose(&descent, worker, text, optimizers));
+    TRY(choose(&loss, worker, "cross_entropy", losses));
+    const struct net_options plan = {
+        .pictures = room.pictures,
+        .leaves = room.leaves,
+        .leaf = room.leaf,
+        .threads = 1,
+        .training = true,
+        .loss = &loss,
+    };
+    TRY(net_create(&worker->net, model, &plan));
+    TRY(net_initialise(worker->net, SEED));
+    TRY(optimizer_create(&worker->optimizer, worker->net, &descent, 1));
+    TRY(step_create(&worker->step, worker->net, worker->optimizer, transport, &options));
+    size_t pictures = (size_t)step_pictures(worker->step, BATCH);
+    TRY(MEMORY_ALLOCATE(&worker->pixels, pictures * shape_elements(net_input_shape(worker->net))));
+    return MEMORY_ALLOCATE(&worker->targets, pictures);
+}
+
+static void worker_release(struct worker *worker) {
+    step_destroy(worker->step);
+    if (worker->optimizer != NULL) {
+        optimizer_destroy(worker->optimizer);
+    }
+    if (worker->net != NULL) {
+        net_destroy(worker->net);
+    }
+    free(worker->pixels);
+    free(worker->targets);
+    pool_release(&worker->pool);
+    document_release(&worker->document);
+}
+
+static status train_step(
+    struct worker *worker, struct transport *transport, struct training *training, int number) {
+    int64_t pictures = step_sizes[number], sent = transport->bytes_sent;
+    uint32_t flags = 0;
+    double rate = transport->rank == 0 ? 0.05 : -1; /* rank 0 decides */
+    read_pictures(worker, transport, number, pictures, training->fault);
+    status mine = STATUS_OK;
+    if (training->fault == FAULT_READING && number == 2 &&
+        transport->rank == transport->ranks - 1) {
+        mine = status_fail(STATUS_INPUT, __FILE__, __LINE__, __func__, "shard 1 is damaged");
+    }
+    if (mine == STATUS_OK) {
+        mine = step_forward(worker->step, number, pictures, worker->pixels, worker->targets);
+    }
+    TRY(step_agree(worker->step, mine, 1u << transport->rank, &rate, sizeof rate));
+    TRY(step_backward(worker->step, &flags, &rate, sizeof rate));
+    step_update(worker->step, rate);
+    training->metrics[transport->rank][number] = step_get_metrics(worker->step);
+    if (flags != (1u << transport->ranks) - 1 ||
+        transport->bytes_sent - sent != step_exchange_bytes(worker->step, pictures)) {
+        training->bytes_right[transport->rank] = false;
+    }
+    return STATUS_OK;
+}
+
+static void see(void *context, int first, int pictures) {
+    int *seen = context;
+    *seen = *seen == first ? first + pictures : -1000;
+}
+
+static status evaluate(
+    struct worker *worker, struct transport *transport, struct training *training) {
+    int rank = transport->rank;
+    for (int number = 0; number < STEPS; number++) {
+        int seen = 0;
+        const struct step_viewer viewer = {.seen = see, .context = &seen};
+        read_pictures(worker, transport, number, step_sizes[number], FAULT_NONE);
+        TRY(step_evaluate(worker->step, &training->evaluated[rank], STATUS_OK, step_sizes[number],
+            worker->pixels, worker->targets, &viewer));
+        training->seen[rank] += seen;
+    }
+    return STATUS_OK;
+}
+
+static status keep(float **copy, const float *vector, size_t size) {
+    TRY(MEMORY_ALLOCATE(copy, size));
+    memcpy(*copy, vector, size * sizeof *vector);
+    return STATUS_OK;
+}
+
+static status train(struct worker *worker, struct transport *transport, struct training *training) {
+    int rank = transport->rank;
+    TRY(worker_init(worker, transport, training));
+    for (int number = 0; number < STEPS; number++) {
+        status result = train_step(worker, transport, training, number);
+        if (result != STATUS_OK) {
+            status_message_copy(training->message[rank], sizeof training->message[rank]);
+            training->result[rank] = result;
+            break;
+        }
+    }
+    if (training->result[rank] == STATUS_OK) {
+        TRY(evaluate(worker, transport, training));
+    }
+    training->most_in_flight[rank] = step_most_in_flight(worker->step);
+    size_t size = net_vector_size(worker->net);
+    if (rank == 0) {
+        training->size = size;
+    }
+    TRY(keep(&training->weights[rank], net_weights(worker->net), size));
+    return keep(&training->velocity[rank], optimizer_vector(worker->optimizer, 0), size);
+}
+
+static bool train_run(struct transport *transport, void *context) {
+    struct training *training = context;
+    struct worker worker;
+    training->bytes_right[transport->rank] = true;
+    status result = train(&worker, transport, training);
+    if (result != STATUS_OK) {
+        fprintf(stderr, "rank %d: %s\n", transport->rank, status_message());
+    }
+    worker_release(&worker);
+    return result == STATUS_OK;
+}
+
+static void training_run(struct training *training, int ranks) {
+    CU_ASSERT_EQUAL(ranks_run(ranks, 0, train_run, training), 0);
+}
+
+static void training_release(struct training *training) {
+    for (int r = 0; r < RANKS_LIMIT; r++) {
+        free(training->weights[r]);
+        free(training->velocity[r]);
+    }
+}
+
+static bool metrics_equal(const struct step_metrics *a, const struct step_metrics *b) {
+    return a->pictures == b->pictures && a->correct == b->correct && a->correct_5 == b->correct_5 &&
+           memcmp(&a->loss, &b->loss, sizeof a->loss) == 0;
+}
+
+/* Whether all ranks of `a` ended with what rank 0 of `b` has. */
+static bool trainings_equal(const struct training *a, int ranks, const struct training *b) {
+    for (int r = 0; r < ranks; r++) {
+        if (a->weights[r] == NULL || b->weights[0] == NULL ||
+            memcmp(a->weights[r], b->weights[0], b->size * sizeof(float)) != 0 ||
+            memcmp(a->velocity[r], b->velocity[0], b->size * sizeof(float)) != 0 ||
+            !metrics_equal(&a->evaluated[r], &b->evaluated[0])) {
+            return false;
+        }
+        for (int s = 0; s < STEPS; s++) {
+            if (!metrics_equal(&a->metrics[r][s], &b->metrics[0][s])) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static struct training one_rank(void) {
+    struct training training = {.bucket = 1 << 20, .momentum = 0.9};
+    training_run(&training, 1);
+    return training;
+}
+
+static void test_step__weights_move_and_stay_finite(void) {
+    struct training one = one_rank();
+    size_t moved = 0, finite = 0;
+    CU_ASSERT_PTR_NOT_NULL_FATAL(one.velocity[0]);
+    for (size_t i = 0; i < one.size; i++) {
+        moved += one.velocity[0][i] != 0;
+        finite += isfinite(one.weights[0][i]) != 0;
+    }
+    CU_ASSERT_EQUAL(finite, one.size);
+    CU_ASSERT_TRUE(moved > 500);
+    CU_ASSERT_EQUAL(one.metrics[0][1].pictures, 17);
+    CU_ASSERT_TRUE(one.metrics[0][0].loss > 0.5 * BATCH && one.metrics[0][0].loss < 5 * BATCH);
+    CU_ASSERT_EQUAL(one.metrics[0][0].correct_5, BATCH); /* of 5 classes */
+    CU_ASSERT_EQUAL(one.evaluated[0].pictures, BATCH + 17 + 5 + BATCH + 1);
+    CU_ASSERT_EQUAL(one.evaluated[0].correct_5, one.evaluated[0].pictures);
+    training_release(&one);
+}
+
+static void test_step__same_bits_for_any_ranks_chunks_and_buckets(void) {
+    struct training one = one_rank();
+    const size_t buckets[] = {4, 260, 4096, 1 << 20};
+    for (int ranks = 1; ranks <= LEAVES; ranks++) {
+        for (int chunk = 0; chunk <= 4; chunk = chunk == 0 ? 1 : 2 * chunk) {
+            struct training many = {
+                .bucket = buckets[(ranks + chunk) % 3 + (chunk == 2)],
+                .chunk = chunk,
+                .momentum = 0.9,
+            };
+            int seen = 0;
+            training_run(&many, ranks);
+            bool equal = trainings_equal(&many, ranks, &one);
+            CU_ASSERT_TRUE(equal);
+            if (!equal) {
+                printf("\n  %d ranks, chunks of %d, buckets of %zu bytes differ\n", ranks, chunk,
+                    many.bucket);
+            }
+            for (int r = 0; r < ranks; r++) {
+                CU_ASSERT_TRUE(many.bytes_right[r]);
+                seen += many.seen[r];
+            }
+            CU_ASSERT_EQUAL(seen, BATCH + 17 + 5 + BATCH + 1);
+            training_release(&many);
+        }
+    }
+    training_release(&one);
+}
+
+/* The test above could pass idly if nothing depended on the order of the sums. */
+static void test_step__ring_gives_other_weights(void) {
+    struct training one = one_rank();
+    struct training ring = {.bucket = 4096, .algorithm = EXCHANGE_RING, .momentum = 0.9};
+    training_run(&ring, 3);
+    CU_ASSERT_FALSE(trainings_equal(&ring, 3, &one));
+    CU_ASSERT_TRUE(trainings_equal(&ring, 3, &ring)); /* but one and the same on all ranks */
+    training_release(&ring);
+    training_release(&one);
+}
+
+static void test_step__buckets_move_below_backward(void) {
+    struct training training = {.bucket = 256, .momentum = 0.9};
+    training_run(&training, 2);
+    CU_ASSERT_TRUE(training.most_in_flight[0] >= 2 || training.most_in_flight[1] >= 2);
+    training_release(&training);
+}
+
+static void assert_all_failed(const struct training *training, int ranks, status code,
+    const char *start, const char *end, const float *untouched) {
+    for (int r = 0; r < ranks; r++) {
+        CU_ASSERT_EQUAL(training->result[r], code);
+        CU_ASSERT_EQUAL(strncmp(training->message[r], start, strlen(start)), 0);
+        CU_ASSERT_PTR_NOT_NULL(strstr(training->message[r], end));
+        /* What was learned before is as it was. */
+        CU_ASSERT_EQUAL(
+            memcmp(training->weights[r], training->weights[0], training->size * sizeof(float)), 0);
+        for (size_t i = 0; i < training->size; i++) {
+            if (!isfinite(training->weights[r][i])) {
+                CU_FAIL("weights are not finite");
+                break;
+            }
+        }
+    }
+    CU_ASSERT_TRUE(untouched == NULL ||
+                   memcmp(training->weights[0], untouched, training->size * sizeof(float)) == 0);
+}
+
+/* Picture 4 of 5 lies in leaf 4, which is rank 1's of 2 and rank 2's of 4. */
+static void test_step__loss_that_is_not_finite_stops_all(void) {
+    float *first = NULL;
+    for (int chunk = 0; chunk <= 1; chunk++) {
+        for (int ranks = 1; ranks <= 4; ranks *= 2) {
+            struct training training = {
+                .bucket = 4096, .chunk = chunk, .momentum = 0.9, .fault = FAULT_LOSS};
+            char start[100];
+            snprintf(start, sizeof start, "rank %d (thread%d): step 3: the loss is ", ranks / 2,
+                ranks / 2);
+            training_run(&training, ranks);
+            assert_all_failed(&training, ranks, STATUS_NUMERIC,
+                ranks > 1 ? start : "step 3: ", "first layer whose output is not finite: batchnorm1",
+                first);
+            if (first == NULL) {
+                first = training.weights[0];
+                training.weights[0] = NULL;
+            }
+            training_release(&training);
+        }
+    }
+    free(first);
+}
+
+static void test_step__rank_that_cannot_read_stops_all(void) {
+    for (int ranks = 2; ranks <= 5; ranks++) {
+        struct training training = {.bucket = 64, .momentum = 0.9, .fault = FAULT_READING};
+        char start[100];
+        snprintf(
+            start, sizeof start, "rank %d (thread%d): shard 1 is damaged", ranks - 1, ranks - 1);
+        training_run(&training, ranks);
+        assert_all_failed(&training, ranks, STATUS_INPUT, start, "", NULL);
+        training_release(&training);
+    }
+}
+
+/* The first step by hand: one pass over one rank's pictures, and plain descent in double. */
+static bool by_hand_run(struct transport *transport, void *context) {
+    struct training *training = context;
+    struct worker worker;
+    bool good = worker_init(&worker, transport, training) == STATUS_OK;
+    float *gradient[LEAVES] = {NULL}, *before = NULL;
+    size_t size = good ? net_vector_size(worker.net) : 0;
+    int leaf_start[LEAVES + 1];
+    const struct subtree all = {0, LEAVES};
+    for (int l = 0; l <= LEAVES; l++) {
+        leaf_start[l] = (int)tree_leaf_start(BATCH, LEAVES, l);
+    }
+    good = good && MEMORY_ALLOCATE(&gradient[0], size) == STATUS_OK &&
+           keep(&before, net_weights(worker.net), size) == STATUS_OK;
+    if (good) {
+        const struct pass pass = {.training = true,
+            .seed = SEED,
+            .pictures = BATCH,
+            .leaves = LEAVES,
+            .leaf_start = leaf_start,
+            .subtrees = 1,
+            .subtree = &all,
+            .gradient = gradient};
+        read_pictures(&worker, transport, 0, BATCH, FAULT_NONE);
+        net_forward(worker.net, &pass, worker.pixels, worker.targets);
+        net_backward(worker.net, &pass, NULL);
+        good = train_step(&worker, transport, training, 0) == STATUS_OK;
+    }
+    size_t moved = 0;
+    for (int p = 0; good && p < net_parameter_count(worker.net); p++) {
+        const struct parameter *parameter = net_parameter(worker.net, p);
+        for (size_t i = 0; i < parameter->packed && parameter->kind != PARAMETER_STATISTIC; i++) {
+            size_t at = parameter->offset + i;
+            double expected = (double)before[at] - 0.05 * (double)gradient[0][at] / BATCH;
+            good = good && fabs(expected - (double)net_weights(worker.net)[at]) <= 1e-6;
+            moved += before[at] != net_weights(worker.net)[at];
+        }
+    }
+    free(before);
+    free(gradient[0]);
+    worker_release(&worker);
+    return good && moved > 500;
+}
+
+static void test_step__update_is_descent_along_the_mean(void) {
+    struct training training = {.bucket = 4096};
+    CU_ASSERT_EQUAL(ranks_run(1, 0, by_hand_run, &training), 0);
+}
+
+static bool refuse_run(struct transport *transport, void *context) {
+    (void)context;
+    struct step *step;
+    struct step_options options = {.leaves = LEAVES, .batch = 0, .bucket = 4};
+    bool good = step_create(&step, NULL, NULL, transport, &options) == STATUS_USAGE;
+    options.batch = BATCH;
+    options.chunk = 3;
+    good = good && step_create(&step, NULL, NULL, transport, &options) == STATUS_USAGE &&
+           strstr(status_message(), "chunks of 3 leaves") != NULL;
+    options.chunk = 0;
+    options.leaves = 1;
+    return good && step_create(&step, NULL, NULL, transport, &options) == STATUS_USAGE &&
+           strstr(status_message(), "2 ranks for a batch of 1 leaves") != NULL;
+}
+
+static void test_step__refuses_what_cannot_be(void) {
+    CU_ASSERT_EQUAL(ranks_run(2, 0, refuse_run, NULL), 0);
+}
+
+TEST_MAIN("step", TEST(test_step__weights_move_and_stay_finite),
+    TEST(test_step__same_bits_for_any_ranks_chunks_and_buckets),
+    TEST(test_step__ring_gives_other_weights), TEST(test_step__buckets_move_below_backward),
+    TEST(test_step__loss_that_is_not_finite_stops_all),
+    TEST(test_step__rank_that_cannot_read_stops_all),
+    TEST(test_step__update_is_descent_along_the_mean), TEST(test_step__refuses_what_cannot_be))
