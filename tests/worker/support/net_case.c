@@ -137,6 +137,14 @@ void net_case_release(struct net_case *c) {
     document_release(&c->document);
 }
 
+void net_case_copy(struct net_case *c, const struct net_case *from) {
+    size_t pictures = (size_t)from->pass.pictures;
+    memcpy(net_weights(c->net), net_weights(from->net), net_vector_size(c->net) * sizeof(float));
+    memcpy(c->pixels, from->pixels,
+        pictures * shape_elements(net_input_shape(c->net)) * sizeof(float));
+    memcpy(c->targets, from->targets, pictures * sizeof *c->targets);
+}
+
 void net_case_run(struct net_case *c) {
     net_forward(c->net, &c->pass, c->pixels, c->targets);
     if (c->pass.training) {

@@ -37,6 +37,9 @@ status net_case_try(const char *model, const struct net_options *options);
 void net_case_init(struct net_case *c, const char *model, const struct net_case_options *options);
 void net_case_release(struct net_case *c);
 
+/* The same weights, pictures and targets as another case of the same model and pictures. */
+void net_case_copy(struct net_case *c, const struct net_case *from);
+
 /* One pass: forward, and backward where it is training. */
 void net_case_run(struct net_case *c);
 

@@ -123,7 +123,8 @@ void net_trace_release(struct net_trace *trace, const struct net_case *c) {
 
 static void compare(const char *layer, const char *what, const double *is, const double *should,
     size_t count, double tolerance) {
-    double largest = 1e-2, error = 0; /* sums that cancel to nothing are not measured by themselves */
+    double largest = 1e-2,
+           error = 0; /* sums that cancel to nothing are not measured by themselves */
     for (size_t i = 0; i < count; i++) {
         largest = fabs(should[i]) > largest ? fabs(should[i]) : largest;
         double difference = fabs(is[i] - should[i]);

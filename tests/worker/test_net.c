@@ -1,0 +1,270 @@
+/* Whole nets: the same bits however the work is cut, no memory read after its time, what hooks and
+ * metrics say. */
+#include "base/digest.h"
+#include "support/models.h"
+#include "support/net_trace.h"
+#include "support/support.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const models[] = {MODEL_LENET, MODEL_RESIDUAL};
+#define MODELS 2
+
+/* 21 pictures in 8 leaves: uneven ones. */
+static const struct net_case_options plain = {.pictures = 21, .leaves = 8, .threads = 1};
+
+static void assert_same_gradient(const struct net_case *a, const struct net_case *b) {
+    size_t size = net_vector_size(a->net) * sizeof(float);
+    for (int s = 0; s < a->pass.subtrees; s++) {
+        CU_ASSERT_EQUAL(memcmp(a->gradient[s], b->gradient[s], size), 0);
+    }
+}
+
+static bool all_finite(const float *values, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        if (!isfinite(values[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Both runs give the same bits in `other` as with plain options; the first run is in *base. */
+static void compare_with_plain(
+    const char *model, const struct net_case_options *other, bool poison) {
+    struct net_case base, c;
+    net_case_init(&base, model, &plain);
+    net_case_init(&c, model, other);
+    net_case_copy(&c, &base);
+    c.net->poison = poison;
+    net_case_run(&base);
+    CU_ASSERT_TRUE(all_finite(base.gradient[0], net_vector_size(base.net)));
+    net_case_run(&c);
+    assert_same_gradient(&base, &c);
+    net_case_run(&c); /* what the first pass left behind must not matter */
+    assert_same_gradient(&base, &c);
+    net_case_release(&base);
+    net_case_release(&c);
+}
+
+static void test_net__gives_the_same_bits_for_any_threads(void) {
+    for (int m = 0; m < MODELS; m++) {
+        for (int threads = 2; threads <= 3; threads++) {
+            struct net_case_options other = plain;
+            other.threads = threads;
+            compare_with_plain(models[m], &other, false);
+        }
+    }
+}
+
+static void test_net__gives_the_same_bits_on_every_instruction_set(void) {
+    for (int m = 0; m < MODELS; m++) {
+        for (int isa = CPU_ISA_PORTABLE; isa <= CPU_ISA_AVX512; isa++) {
+            struct net_case_options other = plain;
+            other.isa = cpu_isa_name((enum cpu_isa)isa);
+            if (cpu_has((enum cpu_isa)isa)) {
+                compare_with_plain(models[m], &other, false);
+            }
+        }
+    }
+}
+
+static void test_net__reads_no_memory_after_its_time(void) {
+    for (int m = 0; m < MODELS; m++) {
+        compare_with_plain(models[m], &plain, true);
+    }
+}
+
+/* The part of a pass that is one subtree, as a pass of its own. */
+static void run_part(struct net_case *c, const struct net_case *whole, struct subtree part) {
+    static const struct subtree all_of_it[] = {{0, 1}, {0, 2}, {0, 4}, {0, 8}};
+    int first = whole->leaf_start[part.first];
+    for (int l = 0; l <= part.leaves; l++) {
+        c->leaf_start[l] = whole->leaf_start[part.first + l] - first;
+    }
+    c->pass = whole->pass;
+    c->pass.gradient = c->gradient;
+    c->pass.first_position += first;
+    c->pass.pictures = c->leaf_start[part.leaves];
+    c->pass.leaves = part.leaves;
+    c->pass.leaf_start = c->leaf_start;
+    c->pass.subtrees = 1;
+    c->pass.subtree = &all_of_it[part.leaves == 8 ? 3 : part.leaves / 2];
+    size_t elements = shape_elements(net_input_shape(c->net));
+    net_forward(c->net, &c->pass, whole->pixels + (size_t)first * elements, whole->targets + first);
+    net_backward(c->net, &c->pass, NULL);
+}
+
+static void compare_chunks(const char *model, int pictures, int chunk) {
+    struct net_case_options options = plain;
+    struct net_case whole, part;
+    options.pictures = pictures;
+    net_case_init(&whole, model, &options);
+    net_case_init(&part, model, &options);
+    net_case_copy(&part, &whole);
+    net_case_run(&whole);
+    size_t size = net_vector_size(whole.net);
+    float *partial = calloc(8 * size, sizeof(float));
+    struct tree_counter counter = {0};
+    for (int first = 0; first < 8; first += chunk) {
+        struct subtree subtree = {first, chunk};
+        int slot = tree_counter_push(&counter, subtree), into, from;
+        run_part(&part, &whole, subtree);
+        memcpy(partial + (size_t)slot * size, part.gradient[0], size * sizeof(float));
+        while (tree_counter_merge(&counter, &into, &from)) {
+            bool empty = whole.leaf_start[first + chunk] ==
+                         whole.leaf_start[first + chunk - counter.stack[into].leaves / 2];
+            for (size_t i = 0; !empty && i < size; i++) {
+                partial[(size_t)into * size + i] += partial[(size_t)from * size + i];
+            }
+        }
+    }
+    CU_ASSERT_EQUAL(memcmp(partial, whole.gradient[0], size * sizeof(float)), 0);
+    free(partial);
+    part.pass.subtrees = 1; /* of whose gradient it holds the memory */
+    net_case_release(&part);
+    net_case_release(&whole);
+}
+
+static void test_net__gives_the_same_bits_in_chunks(void) {
+    for (int m = 0; m < MODELS; m++) {
+        compare_chunks(models[m], 21, 4);
+        compare_chunks(models[m], 21, 1);
+        compare_chunks(models[m], 5, 2); /* the last leaves are empty */
+    }
+}
+
+static void test_net__layers_equal_references_in_the_whole(void) {
+    for (int m = 0; m < MODELS; m++) {
+        struct net_case c;
+        struct net_trace trace;
+        net_case_init(&c, models[m], &plain);
+        net_trace_run(&trace, &c);
+        for (int i = 0; i < net_layer_count(c.net); i++) {
+            net_trace_compare(&trace, &c, i, 1e-4);
+        }
+        net_trace_release(&trace, &c);
+        net_case_release(&c);
+    }
+}
+
+/* In evaluation a training net gives what an evaluation net gives, whose plan is another. */
+static void test_net__evaluates_alike_with_and_without_training(void) {
+    for (int m = 0; m < MODELS; m++) {
+        struct net_case training, evaluation;
+        struct net_case_options options = plain;
+        net_case_init(&training, models[m], &options);
+        options.evaluation = true;
+        net_case_init(&evaluation, models[m], &options);
+        net_case_copy(&evaluation, &training);
+        training.pass.training = false;
+        int classes = net_output_shape(training.net).channels;
+        float *a = malloc(21 * (size_t)classes * sizeof(float));
+        float *b = malloc(21 * (size_t)classes * sizeof(float));
+        net_case_run(&evaluation);
+        net_forward(training.net, &training.pass, training.pixels, training.targets);
+        net_output(a, training.net, 21);
+        net_output(b, evaluation.net, 21);
+        CU_ASSERT_EQUAL(memcmp(a, b, 21 * (size_t)classes * sizeof(float)), 0);
+        CU_ASSERT_EQUAL(training.gradient[0][NET_LOSS], evaluation.gradient[0][NET_LOSS]);
+        CU_ASSERT_EQUAL(training.gradient[0][NET_PICTURES], 21.0f);
+        CU_ASSERT_TRUE(net_memory_report(evaluation.net).activations <
+                       net_memory_report(training.net).activations);
+        free(a);
+        free(b);
+        net_case_release(&training);
+        net_case_release(&evaluation);
+    }
+}
+
+struct ranges {
+    size_t done;
+    int calls, between;
+    bool in_order;
+};
+
+static void note_range(void *context, size_t from, size_t to) {
+    struct ranges *ranges = context;
+    ranges->in_order = ranges->in_order && from == ranges->done && to > from;
+    ranges->done = to;
+    ranges->calls++;
+}
+
+static void note_between(void *context) {
+    ((struct ranges *)context)->between++;
+}
+
+static void test_net__hooks_cover_the_vector_in_order(void) {
+    struct net_case c;
+    struct ranges ranges = {.in_order = true};
+    const struct net_hooks hooks = {note_range, note_between, &ranges};
+    net_case_init(&c, MODEL_RESIDUAL, &plain);
+    net_forward(c.net, &c.pass, c.pixels, c.targets);
+    net_backward(c.net, &c.pass, &hooks);
+    CU_ASSERT_TRUE(ranges.in_order);
+    CU_ASSERT_EQUAL(ranges.done, net_vector_size(c.net));
+    CU_ASSERT_TRUE(ranges.calls > 10);
+    CU_ASSERT_EQUAL(ranges.between, net_layer_count(c.net));
+    net_case_release(&c);
+}
+
+static void test_net__names_the_first_layer_that_is_not_finite(void) {
+    struct net_case c;
+    net_case_init(&c, MODEL_RESIDUAL, &plain);
+    CU_ASSERT_PTR_NULL(net_find_not_finite(c.net, &c.pass, c.pixels, c.targets));
+    for (int p = 0; p < net_parameter_count(c.net); p++) {
+        const struct parameter *parameter = net_parameter(c.net, p);
+        if (strcmp(parameter->name, "layer1.1.conv2.weight") == 0) {
+            net_weights(c.net)[parameter->offset] = NAN;
+        }
+    }
+    const char *name = net_find_not_finite(c.net, &c.pass, c.pixels, c.targets);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(name);
+    CU_ASSERT_STRING_EQUAL(name, "layer1.1.conv2");
+    net_case_run(&c);
+    CU_ASSERT_FALSE(isfinite(c.gradient[0][NET_LOSS]));
+    net_case_release(&c);
+}
+
+/* One step of descent along the gradient must lower the loss by what the gradient says. */
+static void test_net__gradient_predicts_the_loss(void) {
+    for (int m = 0; m < MODELS; m++) {
+        struct net_case c;
+        net_case_init(&c, models[m], &plain);
+        net_case_run(&c);
+        double before = (double)c.gradient[0][NET_LOSS], length = 0;
+        size_t size = net_vector_size(c.net);
+        float *gradient = malloc(size * sizeof(float));
+        memcpy(gradient, c.gradient[0], size * sizeof(float));
+        for (int p = 0; p < net_parameter_count(c.net); p++) {
+            const struct parameter *parameter = net_parameter(c.net, p);
+            for (size_t i = parameter->offset; i < parameter->offset + parameter->packed; i++) {
+                if (parameter->kind == PARAMETER_STATISTIC) {
+                    gradient[i] = 0;
+                }
+                length += (double)gradient[i] * (double)gradient[i];
+            }
+        }
+        double step = 0.003 * before / length;
+        for (size_t i = NET_METRICS; i < size; i++) {
+            net_weights(c.net)[i] -= (float)step * gradient[i];
+        }
+        net_case_run(&c);
+        double change = (before - (double)c.gradient[0][NET_LOSS]) / (step * length);
+        CU_ASSERT_DOUBLE_EQUAL(change, 1.0, 0.1);
+        free(gradient);
+        net_case_release(&c);
+    }
+}
+
+TEST_MAIN("net", TEST(test_net__gives_the_same_bits_for_any_threads),
+    TEST(test_net__gives_the_same_bits_on_every_instruction_set),
+    TEST(test_net__reads_no_memory_after_its_time), TEST(test_net__gives_the_same_bits_in_chunks),
+    TEST(test_net__layers_equal_references_in_the_whole),
+    TEST(test_net__evaluates_alike_with_and_without_training),
+    TEST(test_net__hooks_cover_the_vector_in_order),
+    TEST(test_net__names_the_first_layer_that_is_not_finite),
+    TEST(test_net__gradient_predicts_the_loss))
