@@ -3,7 +3,7 @@
 #ifndef TESTS_WORKER_SUPPORT_NET_TRACE_H
 #define TESTS_WORKER_SUPPORT_NET_TRACE_H
 
-#include "support/net_case.h"
+#include "worker/support/net_case.h"
 
 struct net_trace {
     double **activation; /* [graph.values]; NULL: not made in this pass */
