@@ -34,9 +34,9 @@ struct log_progress {
     int64_t epoch, epochs, step, steps;
     double loss, rate, pictures_per_second, seconds_left;
 };
-/* Redraws the line on a terminal (at most ten times a second, cut to its width); elsewhere prints a
- * line at most every ten seconds: "epoch 2/5  step 1,234/5,000  loss 0.4321  rate 0.05  1,234
- * pictures/s  3 min 20 s left". */
+/* Redraws the line on a terminal (at most ten times a second, the items that fit its width);
+ * elsewhere prints a line at most every ten seconds: "epoch 2/5  step 1,234/5,000  loss 0.4321  3
+ * min 20 s left  1,234 pictures/s  rate 0.05". */
 void log_progress(struct log *log, const struct log_progress *progress);
 /* Ends the progress line, in its newest state, so that other output starts on a line of its own. */
 void log_progress_end(struct log *log);

@@ -22,11 +22,26 @@ static size_t columns(void) {
     return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col - 1u : 79u;
 }
 
+/* How much of the text fits: whole items (two spaces lie between them), or what there is room for.
+ */
+static size_t fitting_length(const char *text, size_t room) {
+    size_t length = strlen(text);
+    if (length <= room) {
+        return length;
+    }
+    for (length = room; length > 0; length--) {
+        if (text[length] == ' ' && text[length - 1] == ' ') {
+            return length - 1;
+        }
+    }
+    return room;
+}
+
 static void show(struct log *log) {
     char line[sizeof log->pending + 8];
     size_t length = strlen(log->pending);
     if (log->terminal) {
-        length = length < columns() ? length : columns();
+        length = fitting_length(log->pending, columns());
         snprintf(line, sizeof line, "\r%.*s\033[K", (int)length, log->pending);
     } else {
         snprintf(line, sizeof line, "%s\n", log->pending);
@@ -91,13 +106,14 @@ void log_progress(struct log *log, const struct log_progress *progress) {
         return;
     }
     log->pending[0] = '\0';
+    /* What matters least stands last, where a narrow terminal cuts. */
     add_count(log, "epoch", progress->epoch, progress->epochs);
     add_count(log, "step", progress->step, progress->steps);
     if (!(progress->loss < 0)) { /* not a number is worth showing */
         add(log, "  loss %.4f", progress->loss);
     }
-    if (progress->rate >= 0) {
-        add(log, "  rate %.4g", progress->rate);
+    if (progress->seconds_left >= 0 && progress->seconds_left < LONGEST_LEFT) {
+        add(log, "  %s left", log_duration_text(text, progress->seconds_left));
     }
     if (progress->pictures_per_second >= 10 && progress->pictures_per_second < 1e15) {
         add(log, "  %s pictures/s",
@@ -105,8 +121,8 @@ void log_progress(struct log *log, const struct log_progress *progress) {
     } else if (progress->pictures_per_second >= 0) {
         add(log, "  %.2g pictures/s", progress->pictures_per_second);
     }
-    if (progress->seconds_left >= 0 && progress->seconds_left < LONGEST_LEFT) {
-        add(log, "  %s left", log_duration_text(text, progress->seconds_left));
+    if (progress->rate >= 0) {
+        add(log, "  rate %.4g", progress->rate);
     }
     show_at_times(log);
 }
