@@ -215,16 +215,6 @@ done:
     return result;
 }
 
-static void report(status result) {
-    if (!launch_speaks()) {
-        return;
-    }
-    fprintf(stderr, "convoy: %s\n", status_message());
-    if (getenv("CONVOY_TRACE") != NULL) {
-        fprintf(stderr, "%s\n%s\n", status_name(result), status_trace_text());
-    }
-}
-
 int command_line_run(int argc, char *const *argv) {
     if (argc < 2) {
         if (launch_speaks()) {
@@ -249,7 +239,7 @@ int command_line_run(int argc, char *const *argv) {
             "cannot write the results to standard output");
     }
     if (result != STATUS_OK) {
-        report(result);
+        launch_report(result);
         code = result == STATUS_USAGE ? EXIT_CODE_USAGE : EXIT_CODE_FAILED;
     }
     return code;

@@ -40,7 +40,8 @@ status job_init(struct job *job) {
     return STATUS_OK;
 }
 
-void job_release(struct job *job) {
+void job_release(struct job *job, status result) {
+    launch_report(result);
     if (job->transport != NULL) {
         job->transport->destroy(job->transport);
     }

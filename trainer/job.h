@@ -18,8 +18,9 @@ struct job {
 
 /* For all ranks. Starts MPI (funneled threads) and makes the transport. */
 status job_init(struct job *job);
-/* For all ranks. Ends MPI. */
-void job_release(struct job *job);
+/* For all ranks. Reports `result` and ends MPI, in this order: mpirun kills the job as soon as one
+ * rank leaves with an error, and rank 0 must have spoken by then. */
+void job_release(struct job *job, status result);
 
 /* Threads of this rank: `wanted`, or with 0 a fair share of the host's cores. Fails with
  * STATUS_USAGE where the ranks of this host would have more threads than cores, unless

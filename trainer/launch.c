@@ -1,6 +1,7 @@
 #include "trainer/launch.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,4 +26,17 @@ bool launch_by_mpirun(void) {
 bool launch_speaks(void) {
     const char *text = launched_rank();
     return text == NULL || strcmp(text, "0") == 0;
+}
+
+void launch_report(status result) {
+    static bool reported;
+    fflush(stdout);
+    if (result == STATUS_OK || reported || !launch_speaks()) {
+        return;
+    }
+    reported = true;
+    fprintf(stderr, "convoy: %s\n", status_message());
+    if (getenv("CONVOY_TRACE") != NULL) {
+        fprintf(stderr, "%s\n%s\n", status_name(result), status_trace_text());
+    }
 }

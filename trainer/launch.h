@@ -4,6 +4,8 @@
 #ifndef TRAINER_LAUNCH_H
 #define TRAINER_LAUNCH_H
 
+#include "base/status.h"
+
 #include <stdbool.h>
 
 /* Whether mpirun, srun or another launcher started it as one of several ranks. */
@@ -11,5 +13,9 @@ bool launch_by_mpirun(void);
 
 /* Whether this process is the one that speaks: rank 0, or a program without a launcher. */
 bool launch_speaks(void);
+
+/* Says the failure `result` in one line on stderr, and flushes what was printed; on the process
+ * that speaks alone, and once. With CONVOY_TRACE set it also says where the failure came from. */
+void launch_report(status result);
 
 #endif

@@ -126,13 +126,14 @@ status run_load(struct run *run) {
     for (int v = 0; v < optimizer_vector_count(run->optimizer); v++) {
         job_broadcast(&run->job, optimizer_vector(run->optimizer, v), size);
     }
+    const int64_t planned = run->state.steps;
+    run->state.steps = steps;
     run_log_start(run, resumed);
-    if (run->log != NULL && run->state.steps != steps) {
+    if (run->log != NULL && planned != steps) {
         log_line(run->log,
             "planned for %" PRId64 " steps so far, now for %" PRId64
             ": the schedule goes on as if it had been so from the start",
-            run->state.steps, steps);
+            planned, steps);
     }
-    run->state.steps = steps;
     return STATUS_OK;
 }

@@ -37,7 +37,10 @@ static bool holds_run(const char *path) {
 }
 
 static status make_and_lock(struct run_folder *folder) {
-    TRY(folder_make(folder->path));
+    status result = folder_make(folder->path);
+    if (result != STATUS_OK) {
+        return status_prefix(result, "run folder %s", folder->path);
+    }
     TRY(folder_lock_take(&folder->lock, folder->path));
     folder->locked = true;
     return STATUS_OK;

@@ -216,7 +216,7 @@ static status run(int *code, const struct command_line *line) {
     if (result == STATUS_OK) {
         result = examine(&job, line);
     }
-    job_release(&job);
+    job_release(&job, result);
     return result;
 }
 

@@ -160,7 +160,7 @@ static status run(int *code, const struct command_line *line) {
         result = evaluate(&evaluation, line);
     }
     close_evaluation(&evaluation);
-    job_release(&job);
+    job_release(&job, result);
     return result;
 }
 

@@ -61,9 +61,8 @@ static void print_text(const struct run *run) {
         printf(", validation accuracy %.2f %%, loss %.4f", 100 * run->figures.accuracy,
             run->figures.loss);
     }
-    if (state->best_step >= 0) {
-        printf(", best %s %.4f after step %" PRId64, coordinator_metric_name(run->recipe),
-            state->best_value, state->best_step);
+    if (state->best_step >= 0 && state->best_step < state->step) {
+        printf(", best after step %" PRId64, state->best_step);
     }
     putchar('\n');
 }
@@ -100,7 +99,7 @@ static status run_command(int *code, const struct command_line *line) {
     if (result == STATUS_OK) {
         result = train(code, &run, line);
     }
-    job_release(&run.job);
+    job_release(&run.job, result);
     return result;
 }
 

@@ -8,7 +8,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import bench  # noqa: E402
 
 COMMANDS = ("import", "train", "evaluate", "predict", "inspect", "doctor", "help", "version")
-PICTURE = "pictures/class_3/00000.png"
+PICTURE = "pictures/class_3/00003.png"
 
 
 def mpirun(ranks):
@@ -122,7 +122,7 @@ class Trained(bench.Bench):
     def test_predict_agrees_with_the_class(self):
         right = 0
         for number in range(6):
-            done = self.works("predict", "run", f"pictures/class_{number}/00000.png", "--json")
+            done = self.works("predict", "run", f"pictures/class_{number}/0000{number}.png", "--json")
             found = json.loads(done.stdout)["classes"]
             self.assertEqual(len(found), 5)
             chances = [one["probability"] for one in found]
