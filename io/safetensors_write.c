@@ -182,7 +182,7 @@ status safetensors_write(const char *path, const struct safetensors_entry *entri
     struct writer writer = {
         .path = path, .entries = entries, .count = count, .fill = fill, .context = context};
     char *header = NULL;
-    size_t size;
+    size_t size = 0;
     uint64_t largest;
     TRY(check_entries(&largest, &writer));
     status result = STATUS_OK;

@@ -167,7 +167,7 @@ static status import_folders(
     TRY(import_begin(work->import, set, folders->files));
     for (int i = 0; i < folders->count; i++) {
         struct class_folder *class = &folders->classes[i];
-        int number;
+        int number = 0;
         TRY(find_class(&number, work->classes, class));
         for (size_t file = 0; file < class->count; file++) {
             TRY(add_file(work, number, class->path, class->files[file]));
