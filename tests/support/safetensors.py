@@ -1,4 +1,4 @@
-"""Reads a safetensors file by its specification, with nothing of Convoy."""
+"""Reads and writes safetensors files by their specification, with nothing of Convoy."""
 import json
 import struct
 
@@ -23,3 +23,18 @@ class Checkpoint:
         kind, _, content = self.tensors[name]
         assert kind == "F32", f"{name} is {kind}"
         return struct.unpack(f"<{len(content) // 4}f", content)
+
+
+def write(path, tensors):
+    """Writes float32 tensors: a mapping of names to (shape, bytes)."""
+    header, offset = {}, 0
+    for name, (shape, content) in tensors.items():
+        header[name] = {"dtype": "F32", "shape": list(shape),
+                        "data_offsets": [offset, offset + len(content)]}
+        offset += len(content)
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for _, content in tensors.values():
+            file.write(content)
