@@ -20,8 +20,10 @@ target_compile_options(convoy_flags INTERFACE
     -fmacro-prefix-map=${CMAKE_SOURCE_DIR}/= # __FILE__ in a trace: the same in every checkout
     $<$<BOOL:${CONVOY_WERROR}>:-Werror>)
 if(CONVOY_SANITIZE)
+    # gcc warns of what its own instrumentation made look uninitialised.
     target_compile_options(convoy_flags INTERFACE -fsanitize=${CONVOY_SANITIZE}
-        -fno-omit-frame-pointer -fno-sanitize-recover=all)
+        -fno-omit-frame-pointer -fno-sanitize-recover=all
+        $<$<C_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
     target_link_options(convoy_flags INTERFACE -fsanitize=${CONVOY_SANITIZE})
 endif()
 
