@@ -51,7 +51,7 @@ static status open_net(struct run *run) {
     if (run->validation.dataset != NULL) {
         TRY(feed_check(&run->validation, recipe->model, run->net));
     }
-    net_initialise(run->net, (uint64_t)recipe->train.seed);
+    TRY(net_initialise(run->net, (uint64_t)recipe->train.seed));
     TRY(optimizer_create(&run->optimizer, run->net, &recipe->train.optimizer, run->threads));
     return step_create(&run->step, run->net, run->optimizer, run->job.transport, &options);
 }
