@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Where the launchers of Open MPI, PMIx, MPICH and Slurm say which rank a process is. */
 static const char *const rank_variables[] = {
@@ -26,6 +27,17 @@ bool launch_by_mpirun(void) {
 bool launch_speaks(void) {
     const char *text = launched_rank();
     return text == NULL || strcmp(text, "0") == 0;
+}
+
+void launch_settle(int argc, char *const *argv) {
+    bool crowded = false;
+    for (int i = 1; i < argc; i++) {
+        crowded = crowded || strcmp(argv[i], "--oversubscribe") == 0;
+    }
+    if (crowded && getenv("OMP_WAIT_POLICY") == NULL &&
+        setenv("OMP_WAIT_POLICY", "passive", 1) == 0) {
+        execv("/proc/self/exe", argv); /* where that is refused we go on as we are */
+    }
 }
 
 void launch_report(status result) {
