@@ -165,6 +165,26 @@ static void test_exchange__bytes_are_those_of_the_algorithm(void) {
     CU_ASSERT_EQUAL(exchange_bytes(&options, 0, 4, 64), 4 * 1500);
 }
 
+/* The difference of two leaves is below the smallest normal number. Threads that have computed
+ * nothing else add it up here, and all of them must take it for zero. */
+static bool denormal_run(struct transport *transport, void *context) {
+    (void)context;
+    struct exchange *exchange;
+    const struct exchange_options options = {.leaves = 4, .vector_size = 1, .bucket_size = 1};
+    /* Of 3 ranks, 0 and 1 have one leaf and 2 has two, which are one subtree. */
+    float value = transport->rank == 0 ? 1.5e-38f : transport->rank == 1 ? -1.4e-38f : 0;
+    float *partial = &value;
+    bool good = exchange_create(&exchange, transport, &options) == STATUS_OK &&
+                exchange_sum(exchange, &value, &partial, 4) == STATUS_OK;
+    exchange_destroy(exchange);
+    return good && value == 0;
+}
+
+static void test_exchange__flushes_denormals(void) {
+    CU_ASSERT_EQUAL(ranks_run(3, 0, denormal_run, NULL), 0);
+    CU_ASSERT_EQUAL(ranks_run(4, 0, denormal_run, NULL), 0);
+}
+
 static bool refusals_run(struct transport *transport, void *context) {
     (void)context;
     struct exchange *exchange;
@@ -190,5 +210,5 @@ TEST_MAIN("exchange", TEST(test_exchange__sums_by_the_tree_for_any_ranks),
     TEST(test_exchange__sums_by_the_tree_whatever_the_delays),
     TEST(test_exchange__sums_large_vectors), TEST(test_exchange__ring_gives_other_bits),
     TEST(test_exchange__buckets_are_in_flight_together),
-    TEST(test_exchange__bytes_are_those_of_the_algorithm),
+    TEST(test_exchange__bytes_are_those_of_the_algorithm), TEST(test_exchange__flushes_denormals),
     TEST(test_exchange__refuses_what_cannot_be))
