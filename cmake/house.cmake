@@ -15,7 +15,8 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 add_library(convoy_flags INTERFACE)
 target_compile_definitions(convoy_flags INTERFACE _GNU_SOURCE)
 target_compile_options(convoy_flags INTERFACE
-    -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-format-truncation
+    -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes
+    $<$<C_COMPILER_ID:GNU>:-Wno-format-truncation>
     -ffp-contract=off -fno-math-errno -fno-trapping-math -fvisibility=hidden
     -fmacro-prefix-map=${CMAKE_SOURCE_DIR}/= # __FILE__ in a trace: the same in every checkout
     $<$<BOOL:${CONVOY_WERROR}>:-Werror>)
