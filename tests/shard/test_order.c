@@ -104,6 +104,22 @@ static void test_order__differs_by_seed_epoch_and_domain(void) {
     CU_ASSERT(same_places(1000, 1, 0, 1) < 8);
 }
 
+/* Leaves of the shard shuffle draw apart: not the same place of their own records at the same time.
+ */
+static void test_order__leaves_draw_apart(void) {
+    struct order order = {.records = 4000,
+        .shards = 4,
+        .leaves = 4,
+        .batch = 4000,
+        .shuffle = ORDER_SHARD,
+        .seed = 1};
+    int same = 0;
+    for (int64_t i = 0; i < 1000; i++) {
+        same += order_record(&order, 0, 0, 0, i) / 4 == order_record(&order, 0, 0, 1, i) / 4;
+    }
+    CU_ASSERT(same < 8);
+}
+
 /* Chi-square of `cells` equally likely counts, as standard deviations from its mean. */
 static double deviations(const int *counts, int cells, int total) {
     double expected = (double)total / cells, sum = 0;
@@ -167,5 +183,5 @@ static void test_order__refuses(void) {
 
 TEST_MAIN("order", TEST(test_order__every_record_once_an_epoch),
     TEST(test_order__permutation_is_one_for_every_count),
-    TEST(test_order__differs_by_seed_epoch_and_domain), TEST(test_order__looks_uniform),
-    TEST(test_order__refuses))
+    TEST(test_order__differs_by_seed_epoch_and_domain), TEST(test_order__leaves_draw_apart),
+    TEST(test_order__looks_uniform), TEST(test_order__refuses))
