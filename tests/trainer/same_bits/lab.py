@@ -81,6 +81,7 @@ class Lab:
         return dict(os.environ, CONVOY_ISA=isa, OMPI_ALLOW_RUN_AS_ROOT="1",
                     OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", OMPI_MCA_rmaps_base_oversubscribe="1",
                     OMPI_MCA_hwloc_base_binding_policy="none", OMPI_MCA_mpi_yield_when_idle="1",
+                    OMP_WAIT_POLICY="passive",
                     OMPI_MCA_btl_vader_single_copy_mechanism="none")
 
     def convoy(self, *arguments):
