@@ -239,9 +239,9 @@ int main(int count, char **arguments) {
     const char *word = NULL;
     for (int i = 1; i < count; i++) {
         if (strcmp(arguments[i], "--threads") == 0 && i + 1 < count) {
-            threads = atoi(arguments[++i]);
+            threads = (int)strtol(arguments[++i], NULL, 10);
         } else if (strcmp(arguments[i], "--rounds") == 0 && i + 1 < count) {
-            rounds = atoi(arguments[++i]);
+            rounds = (int)strtol(arguments[++i], NULL, 10);
         } else if (strcmp(arguments[i], "--cpu-time") == 0) {
             clock_used = CLOCK_PROCESS_CPUTIME_ID;
         } else {

@@ -39,13 +39,21 @@ struct idx_file {
     uint32_t dimension[3];
 };
 
+/* zlib's word for what went wrong, without the path that it puts before it. */
+static const char *gzip_reason(int *code, const struct idx_file *file) {
+    const char *reason = gzerror(file->stream, code);
+    size_t length = strlen(file->path);
+    bool named = strncmp(reason, file->path, length) == 0 && strncmp(reason + length, ": ", 2) == 0;
+    return named ? reason + length + 2 : reason;
+}
+
 static status read_exactly(struct idx_file *file, void *bytes, unsigned size, const char *what) {
     int got = gzread(file->stream, bytes, size);
     if (got == (int)size) {
         return STATUS_OK;
     }
     int code;
-    const char *reason = gzerror(file->stream, &code);
+    const char *reason = gzip_reason(&code, file);
     FAIL(STATUS_INPUT, "%s: ends early, in %s%s%s", file->path, what, code < 0 ? ": " : "",
         code < 0 ? reason : "");
 }
@@ -105,7 +113,7 @@ static status open_file(
 static status check_end(struct idx_file *file) {
     unsigned char more;
     int got = gzread(file->stream, &more, 1), code;
-    const char *reason = gzerror(file->stream, &code);
+    const char *reason = gzip_reason(&code, file);
     if (got < 0 || code < 0) { /* a gzip's own checksum stands at its end */
         FAIL(STATUS_INPUT, "%s: %s", file->path, reason);
     }

@@ -26,7 +26,7 @@ def draw(folder):
             rows = list(pictures.rows_of(random, number, 40, 36))
             for ending in ("jpg", "png"):
                 # What a picture is, its first bytes say; the name is only a name.
-                if (i + number) % 2 == (ending == "png"):
+                if (i + number) % 2 == (ending == "jpg"):
                     with open(os.path.join(folder, name, f"{i}.{ending}"), "wb") as file:
                         file.write(pictures.png(40, 36, rows))
 

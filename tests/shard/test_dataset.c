@@ -332,11 +332,12 @@ static void test_dataset__other_faults_reach_their_handler(void) {
 
 /* dataset.yaml with one line replaced. */
 static void write_line(const char *path, const char *yaml, const char *key, const char *line) {
-    char *text = malloc(strlen(yaml) + strlen(line) + 2);
+    size_t size = strlen(yaml) + strlen(line) + 2;
+    char *text = malloc(size);
     const char *from = strstr(yaml, key);
     CU_ASSERT_PTR_NOT_NULL_FATAL(from);
     const char *end = strchr(from + 1, '\n');
-    sprintf(text, "%.*s%s%s", (int)(from - yaml), yaml, line, end);
+    snprintf(text, size, "%.*s%s%s", (int)(from - yaml), yaml, line, end);
     sample_file_write(path, text, strlen(text));
     free(text);
 }

@@ -200,15 +200,20 @@ class BadIdx(bench.Bench):
 
 
 class BadCifar(bench.Bench):
-    def test_batch_that_ends_inside_a_record(self):
+    def setUp(self):
+        super().setUp()
         for name in [f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]:
             self.write(f"cifar/{name}.bin", bytes(3073 * 2))
+        self.write("cifar/batches.meta.txt", "".join(f"class {i}\n" for i in range(10)))
+
+    def test_the_files_themselves_work(self):
+        self.works("import", "cifar10", "cifar", "data/new", "--shards", "4")
+
+    def test_batch_that_ends_inside_a_record(self):
         self.write("cifar/data_batch_3.bin", bytes(3073 + 100))
         self.refuses(1, ["data_batch_3.bin"], "import", "cifar10", "cifar", "data/new")
 
     def test_label_out_of_range(self):
-        for name in [f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]:
-            self.write(f"cifar/{name}.bin", bytes(3073 * 2))
         self.write("cifar/test_batch.bin", bytes(3073) + b"\x0a" + bytes(3072))
         self.refuses(1, ["test_batch.bin", "10"], "import", "cifar10", "cifar", "data/new")
 
