@@ -1,123 +1,14 @@
-#include "worker/step.h"
+#include "worker/step_internal.h"
 
-#include "base/memory.h"
-#include "worker/exchange/vector.h"
-
-#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-/* Adding one partial into another, to be done when both are final. */
-struct fold {
-    int into, from;
-};
-
-/* The partials of a step while its passes come one by one: buffer b holds the sum over the subtree
- * counter.stack[b]. After the last pass they are the rank's maximal subtrees. */
-struct partials {
-    struct tree_counter counter;
-    struct fold fold[2 * TREE_SUBTREES_LIMIT]; /* owed since the last pass */
-    int folds;
-};
-
-struct step {
-    struct net *net;
-    struct optimizer *optimizer;
-    struct transport *transport;
-    struct step_options options;
-    int first_leaf, leaves; /* of this rank */
-    int passes;
-    struct subtree *cover; /* with chunks: one a pass; else the subtrees of the one pass */
-    int cover_count;
-    struct arena arena;
-    size_t vector_size;
-    float *buffer[TREE_SUBTREES_LIMIT]; /* sums are left in buffer[0] */
-    struct exchange *gradients, *metrics;
-    struct exchange_options gradient_options;
-    struct agreement *agreement;
-    /* The step under way. */
-    int64_t number, pictures;
-    const float *pixels;
-    const struct target *targets;
-    struct partials partials;
-    struct pass pass; /* the last one that has pictures; its backward is still to come */
-    int *leaf_start;
-    struct subtree subtree[TREE_SUBTREES_LIMIT];
-    float *gradient[TREE_SUBTREES_LIMIT];
-    bool well, agreed;
-    uint32_t flags;
-    unsigned char decision[AGREEMENT_DECISION];
-    size_t final, handed; /* floats of the gradient that are final, and that the exchange has */
-    status result;        /* of what moved on below backward */
-    struct step_times times;
-};
-
 static double seconds(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
-/* The leaves of the subtrees [from, to) of the cover. */
-static struct subtree run_of(const struct subtree *cover, int from, int to) {
-    int first = cover[from].first;
-    return (struct subtree){first, cover[to - 1].first + cover[to - 1].leaves - first};
-}
-
-/* ---- what the net must have room for ---- */
-
-struct step_room step_room(const struct step_options *options, int rank, int ranks) {
-    struct step_room room = {0};
-    int first = tree_rank_first(rank, ranks, options->leaves);
-    int leaves = tree_rank_leaves(rank, ranks, options->leaves);
-    int most = options->chunk > 0 && options->chunk < leaves ? options->chunk : leaves;
-    /* Leaves of a full batch are longest at its start, and no pass has more than `most`. */
-    int64_t pictures = tree_leaf_start(options->batch, options->leaves, first + most) -
-                       tree_leaf_start(options->batch, options->leaves, first);
-    room.pictures = (int)pictures;
-    room.leaves = most;
-    room.leaf = (int)tree_leaf_pictures(options->batch, options->leaves, 0);
-    return room;
-}
-
-/* ---- partials ---- */
-
-static bool has_pictures(const struct step *step, struct subtree subtree) {
-    return tree_subtree_pictures(step->pictures, step->options.leaves, subtree) > 0;
-}
-
-/* Takes a buffer for the next subtree from the left; owes the folds that it completes. */
-static int push(struct step *step, struct subtree subtree) {
-    struct partials *partials = &step->partials;
-    int slot = tree_counter_push(&partials->counter, subtree), into, from;
-    while (tree_counter_merge(&partials->counter, &into, &from)) {
-        if (has_pictures(step, partials->counter.stack[from])) {
-            partials->fold[partials->folds++] = (struct fold){into, from};
-        }
-    }
-    return slot;
-}
-
-static void do_folds(const struct step *step, size_t from, size_t to) {
-    for (int f = 0; f < step->partials.folds; f++) {
-        float *into = step->buffer[step->partials.fold[f].into];
-        vector_add(
-            into + from, into + from, step->buffer[step->partials.fold[f].from] + from, to - from);
-    }
-}
-
-static int count_buffers(const struct step *step) {
-    struct tree_counter counter = {0};
-    int most = 0, into, from;
-    for (int c = 0; c < step->cover_count; c++) {
-        tree_counter_push(&counter, step->cover[c]);
-        most = counter.count > most ? counter.count : most;
-        while (tree_counter_merge(&counter, &into, &from)) {
-        }
-    }
-    return most;
 }
 
 /* ---- create ---- */
@@ -129,23 +20,6 @@ static status check(const struct step_options *options) {
     }
     if (options->chunk != 0 && !tree_is_power_of_two(options->chunk)) {
         FAIL(STATUS_USAGE, "chunks of %d leaves: must be a power of two, or 0", options->chunk);
-    }
-    return STATUS_OK;
-}
-
-static status take_memory(struct step *step) {
-    const struct step_options *options = &step->options;
-    int chunk = options->chunk < step->leaves ? options->chunk : 0;
-    size_t room = TREE_SUBTREES_LIMIT;
-    room += chunk > 0 ? (size_t)(step->leaves / chunk) : 0;
-    TRY(MEMORY_ALLOCATE(&step->cover, room));
-    TRY(MEMORY_ALLOCATE(&step->leaf_start, (size_t)step->leaves + 1));
-    step->cover_count = tree_cover(step->cover, step->first_leaf, step->leaves, chunk);
-    step->passes = chunk > 0 ? step->cover_count : 1;
-    int buffers = count_buffers(step);
-    TRY(arena_init(&step->arena, (size_t)buffers * step->vector_size * sizeof(float)));
-    for (int b = 0; b < buffers; b++) {
-        step->buffer[b] = (float *)(void *)step->arena.base + (size_t)b * step->vector_size;
     }
     return STATUS_OK;
 }
@@ -188,7 +62,7 @@ status step_create(struct step **step, struct net *net, struct optimizer *optimi
     TRY_TO(failed, result, create_exchanges(own)); /* checks leaves and ranks */
     own->first_leaf = tree_rank_first(transport->rank, transport->ranks, options->leaves);
     own->leaves = tree_rank_leaves(transport->rank, transport->ranks, options->leaves);
-    TRY_TO(failed, result, take_memory(own));
+    TRY_TO(failed, result, step_take_memory(own));
     *step = own;
     return STATUS_OK;
 failed:
@@ -209,76 +83,8 @@ void step_destroy(struct step *step) {
     free(step);
 }
 
-/* ---- passes ---- */
-
-int64_t step_pictures(const struct step *step, int64_t pictures) {
-    return tree_leaf_start(pictures, step->options.leaves, step->first_leaf + step->leaves) -
-           tree_leaf_start(pictures, step->options.leaves, step->first_leaf);
-}
-
-static void begin_step(struct step *step, int64_t number, int64_t pictures, const float *pixels,
-    const struct target *targets) {
-    assert(pictures <= step->options.batch);
-    step->number = number;
-    step->pictures = pictures;
-    step->pixels = pixels;
-    step->targets = targets;
-    step->partials = (struct partials){0};
-    step->pass = (struct pass){0};
-}
-
-/* The subtrees of pass `index`, as places in the cover: [*from, *to). */
-static struct subtree pass_run(const struct step *step, int index, int *from, int *to) {
-    *from = step->passes > 1 ? index : 0;
-    *to = step->passes > 1 ? index + 1 : step->cover_count;
-    return run_of(step->cover, *from, *to);
-}
-
-static bool pass_has_pictures(const struct step *step, int index) {
-    int from, to;
-    return index < step->passes && has_pictures(step, pass_run(step, index, &from, &to));
-}
-
-static void set_pass(struct step *step, int index, bool training) {
-    int from, to, leaves = step->options.leaves;
-    struct subtree run = pass_run(step, index, &from, &to);
-    int64_t first = tree_leaf_start(step->pictures, leaves, run.first);
-    for (int l = 0; l <= run.leaves; l++) {
-        step->leaf_start[l] = (int)(tree_leaf_start(step->pictures, leaves, run.first + l) - first);
-    }
-    for (int s = 0; s < to - from; s++) {
-        struct subtree subtree = step->cover[from + s];
-        step->subtree[s] = (struct subtree){subtree.first - run.first, subtree.leaves};
-        step->gradient[s] = step->buffer[push(step, subtree)];
-    }
-    step->pass = (struct pass){
-        .training = training,
-        .seed = step->options.seed,
-        .step = (uint32_t)step->number,
-        .first_position = first,
-        .pictures = step->leaf_start[run.leaves],
-        .leaves = run.leaves,
-        .leaf_start = step->leaf_start,
-        .subtrees = to - from,
-        .subtree = step->subtree,
-        .gradient = step->gradient,
-    };
-    /* After the last pass with pictures the tree is completed over the leaves that have none. */
-    if (!pass_has_pictures(step, index + 1)) {
-        for (int c = to; c < step->cover_count; c++) {
-            push(step, step->cover[c]);
-        }
-    }
-}
-
-/* The place of the pass's first picture in the rank's share. */
-static size_t pass_offset(const struct step *step) {
-    return (size_t)(step->pass.first_position -
-                    tree_leaf_start(step->pictures, step->options.leaves, step->first_leaf));
-}
-
 static void run_forward(struct step *step, const float **pixels, const struct target **targets) {
-    size_t offset = pass_offset(step);
+    size_t offset = step_pass_offset(step);
     *pixels = step->pixels + offset * shape_elements(net_input_shape(step->net));
     *targets = step->targets + offset;
     net_forward(step->net, &step->pass, *pixels, *targets);
@@ -307,16 +113,16 @@ status step_forward(struct step *step, int64_t number, int64_t pictures, const f
     const struct target *targets) {
     double start = seconds();
     status result = STATUS_OK;
-    begin_step(step, number, pictures, pixels, targets);
-    for (int p = 0; pass_has_pictures(step, p) && result == STATUS_OK; p++) {
+    step_begin(step, number, pictures, pixels, targets);
+    for (int p = 0; step_pass_has_pictures(step, p) && result == STATUS_OK; p++) {
         const float *pass_pixels;
         const struct target *pass_targets;
-        set_pass(step, p, true);
+        step_set_pass(step, p, true);
         run_forward(step, &pass_pixels, &pass_targets);
         result = check_loss(step, pass_pixels, pass_targets);
-        if (result == STATUS_OK && pass_has_pictures(step, p + 1)) {
+        if (result == STATUS_OK && step_pass_has_pictures(step, p + 1)) {
             net_backward(step->net, &step->pass, NULL);
-            do_folds(step, 0, step->vector_size);
+            step_do_folds(step, 0, step->vector_size);
             step->partials.folds = 0;
         }
     }
@@ -360,7 +166,7 @@ static void hook_between(void *context) {
 
 static void hook_ready(void *context, size_t from, size_t to) {
     struct step *step = context;
-    do_folds(step, from, to);
+    step_do_folds(step, from, to);
     step->final = to;
     hook_between(step);
 }
@@ -417,15 +223,15 @@ struct step_metrics step_get_metrics(const struct step *step) {
 /* ---- evaluation ---- */
 
 static void evaluate_passes(struct step *step, const struct step_viewer *viewer) {
-    for (int p = 0; pass_has_pictures(step, p); p++) {
+    for (int p = 0; step_pass_has_pictures(step, p); p++) {
         const float *pixels;
         const struct target *targets;
-        set_pass(step, p, false);
+        step_set_pass(step, p, false);
         run_forward(step, &pixels, &targets);
-        do_folds(step, 0, NET_METRICS);
+        step_do_folds(step, 0, NET_METRICS);
         step->partials.folds = 0;
         if (viewer != NULL) {
-            viewer->seen(viewer->context, (int)pass_offset(step), step->pass.pictures);
+            viewer->seen(viewer->context, (int)step_pass_offset(step), step->pass.pictures);
         }
     }
 }
@@ -433,7 +239,7 @@ static void evaluate_passes(struct step *step, const struct step_viewer *viewer)
 status step_evaluate(struct step *step, struct step_metrics *metrics, status mine, int64_t pictures,
     const float *pixels, const struct target *targets, const struct step_viewer *viewer) {
     double start = seconds();
-    begin_step(step, 0, pictures, pixels, targets);
+    step_begin(step, 0, pictures, pixels, targets);
     if (mine == STATUS_OK) {
         evaluate_passes(step, viewer);
     }

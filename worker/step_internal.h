@@ -1,0 +1,71 @@
+/* What a step is made of: for step.c and step_passes.c alone. */
+#ifndef WORKER_STEP_INTERNAL_H
+#define WORKER_STEP_INTERNAL_H
+
+#include "base/memory.h"
+#include "worker/step.h"
+
+/* Adding one partial into another, to be done when both are final. */
+struct fold {
+    int into, from;
+};
+
+/* The partials of a step while its passes come one by one: buffer b holds the sum over the subtree
+ * counter.stack[b]. After the last pass they are the rank's maximal subtrees. */
+struct partials {
+    struct tree_counter counter;
+    struct fold fold[2 * TREE_SUBTREES_LIMIT]; /* owed since the last pass */
+    int folds;
+};
+
+struct step {
+    struct net *net;
+    struct optimizer *optimizer;
+    struct transport *transport;
+    struct step_options options;
+    int first_leaf, leaves; /* of this rank */
+    int passes;
+    struct subtree *cover; /* with chunks: one a pass; else the subtrees of the one pass */
+    int cover_count;
+    struct arena arena;
+    size_t vector_size;
+    float *buffer[TREE_SUBTREES_LIMIT]; /* sums are left in buffer[0] */
+    struct exchange *gradients, *metrics;
+    struct exchange_options gradient_options;
+    struct agreement *agreement;
+    /* The step under way. */
+    int64_t number, pictures;
+    const float *pixels;
+    const struct target *targets;
+    struct partials partials;
+    struct pass pass; /* the last one that has pictures; its backward is still to come */
+    int *leaf_start;
+    struct subtree subtree[TREE_SUBTREES_LIMIT];
+    float *gradient[TREE_SUBTREES_LIMIT];
+    bool well, agreed;
+    uint32_t flags;
+    unsigned char decision[AGREEMENT_DECISION];
+    size_t final, handed; /* floats of the gradient that are final, and that the exchange has */
+    status result;        /* of what moved on below backward */
+    struct step_times times;
+};
+
+/* Cuts the rank's leaves into passes and takes the partials' buffers, once first_leaf, leaves and
+ * vector_size are set. */
+status step_take_memory(struct step *step);
+
+/* Begins a step or an evaluation of `pictures` pictures over all ranks. */
+void step_begin(struct step *step, int64_t number, int64_t pictures, const float *pixels,
+    const struct target *targets);
+/* Whether there is a pass `index` with pictures; those without are the last ones. */
+bool step_pass_has_pictures(const struct step *step, int index);
+/* Makes `index` the step's pass, to be called for 0, 1, ... in order, and takes the buffers for its
+ * sums. */
+void step_set_pass(struct step *step, int index, bool training);
+/* The place of the pass's first picture in the rank's share. */
+size_t step_pass_offset(const struct step *step);
+/* Adds up elements [from, to) of the partials that the pass has completed. The caller sets
+ * partials.folds = 0 when all of the vector is done. */
+void step_do_folds(const struct step *step, size_t from, size_t to);
+
+#endif
