@@ -6,8 +6,8 @@
  * Each round measures the ceiling (independent fused multiply-adds, on as many threads) and right
  * after it the layer; a round gives one ratio, and the table shows the median and the spread over
  * the rounds. --cpu-time counts the processor's time and not the clock's, for a machine that others
- * use too (one thread only: waiting threads spin). WORD: only layers whose name holds it. The
- * instruction set is CONVOY_ISA's, or the best.
+ * use too; with more threads set OMP_WAIT_POLICY=passive, or those that wait count as working.
+ * WORD: only layers whose name holds it. The instruction set is CONVOY_ISA's, or the best.
  */
 #include "base/memory.h"
 #include "ceiling.h"
