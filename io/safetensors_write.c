@@ -95,6 +95,10 @@ done:
         free(texts[i]);
     }
     free(texts);
+    if (result != STATUS_OK) {
+        json_decref(*made);
+        *made = NULL;
+    }
 free_all:
     free(all);
     return result;
