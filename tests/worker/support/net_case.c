@@ -121,6 +121,8 @@ void net_case_init(struct net_case *c, const char *model, const struct net_case_
     if (result != STATUS_OK) {
         CU_FAIL_FATAL("net_create failed");
     }
+    /* Nobody may count on zeros: all bits set is not a number. */
+    memset(c->net->arena.base, 0xff, c->net->arena.size);
     fill_weights(c->net);
     fill_pictures(c, options->pictures);
     fill_pass(c, options);
