@@ -28,7 +28,8 @@ status atomic_file_open(struct atomic_file *file, const char *path);
  * failure the caller abandons. */
 status atomic_file_write(struct atomic_file *file, const void *bytes, size_t size);
 /* Flushes, renames, flushes the folder. On failure the temporary file is gone and the old file, if
- * there was one, still there. Ends the struct's use either way. */
+ * there was one, still there (or, where only the folder could not be flushed, the whole new one).
+ * Ends the struct's use either way. */
 status atomic_file_commit(struct atomic_file *file);
 /* Gives up: removes the temporary file. Does nothing after commit. */
 void atomic_file_abandon(struct atomic_file *file);
