@@ -112,6 +112,25 @@ static void test_convolution__gives_zeros_for_subtrees_without_pictures(void) {
     }
 }
 
+/* A node with an empty child is its other child, on whichever side it is empty. */
+static void test_convolution__skips_empty_leaves_before_others(void) {
+    static const int starts[][5] = {{0, 0, 0, 2, 3}, {0, 0, 1, 1, 3}, {0, 0, 0, 0, 3}};
+    struct convolution_shape shape = SQUARE(20, 5, 20, 3, 1, 1);
+    for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++) {
+        struct convolution_case c;
+        case_init(&c, &shape, 3, 4, CASE_WHOLE);
+        for (int l = 0; l <= 4; l++) {
+            c.leaf_start[l] = starts[i][l];
+        }
+        case_run_reference(&c);
+        case_run_engine(&c, CPU_ISA_PORTABLE, ENGINE_CONVOY, 1);
+        case_assert_equal(&c, 0.0, "empty leaves first");
+        case_run_engine(&c, CPU_ISA_PORTABLE, ENGINE_BLAS, 1);
+        case_assert_equal(&c, 0.0, "empty leaves first, blas");
+        case_release(&c);
+    }
+}
+
 static void test_convolution__is_exact_on_the_blas_engine(void) {
     for (int i = 0; i < case_count(40); i++) {
         struct convolution_shape shape = case_random_shape();
@@ -143,5 +162,6 @@ TEST_MAIN("convolution", TEST(test_convolution__is_exact_on_layers_of_real_netwo
     TEST(test_convolution__is_exact_on_random_shapes),
     TEST(test_convolution__is_exact_with_many_pictures),
     TEST(test_convolution__gives_zeros_for_subtrees_without_pictures),
+    TEST(test_convolution__skips_empty_leaves_before_others),
     TEST(test_convolution__is_exact_on_the_blas_engine),
     TEST(test_convolution__refuses_what_does_not_fit))
