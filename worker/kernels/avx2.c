@@ -122,6 +122,7 @@ KERNEL_INLINE void v16_transpose(float *out, ptrdiff_t out_row, const float *in,
 }
 
 #include "worker/kernels/elementwise.inc"
+#include "worker/kernels/lrn.inc"
 #define TILE_ROWS  6
 #define TILE_LANES 16
 #include "worker/kernels/product.inc"
@@ -130,4 +131,5 @@ const struct kernels kernels_avx2 = {
     .isa = CPU_ISA_AVX2,
     .product = PRODUCT_KERNELS,
     .elementwise = ELEMENTWISE_KERNELS,
+    .lrn = LRN_KERNELS,
 };

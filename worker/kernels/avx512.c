@@ -98,6 +98,7 @@ KERNEL_INLINE void v16_transpose(float *out, ptrdiff_t out_row, const float *in,
 }
 
 #include "worker/kernels/elementwise.inc"
+#include "worker/kernels/lrn.inc"
 #define TILE_ROWS  14
 #define TILE_LANES 32
 #include "worker/kernels/product.inc"
@@ -106,4 +107,5 @@ const struct kernels kernels_avx512 = {
     .isa = CPU_ISA_AVX512,
     .product = PRODUCT_KERNELS,
     .elementwise = ELEMENTWISE_KERNELS,
+    .lrn = LRN_KERNELS,
 };

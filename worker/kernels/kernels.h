@@ -12,6 +12,7 @@
 
 #include "base/cpu.h"
 #include "worker/kernels/elementwise.h"
+#include "worker/kernels/lrn.h"
 #include "worker/kernels/product.h"
 
 /* Whose products: our own, or im2col and OpenBLAS (other bits, on request). */
@@ -21,6 +22,7 @@ struct kernels {
     enum cpu_isa isa;
     struct product_kernels product;
     struct elementwise_kernels elementwise;
+    struct lrn_kernels lrn;
 };
 
 /* The kernels of `isa`, which the machine must have; never NULL. */

@@ -111,6 +111,7 @@ KERNEL_INLINE void v16_transpose(float *out, ptrdiff_t out_row, const float *in,
 }
 
 #include "worker/kernels/elementwise.inc"
+#include "worker/kernels/lrn.inc"
 #define TILE_ROWS  4
 #define TILE_LANES 16
 #include "worker/kernels/product.inc"
@@ -119,4 +120,5 @@ const struct kernels kernels_portable = {
     .isa = CPU_ISA_PORTABLE,
     .product = PRODUCT_KERNELS,
     .elementwise = ELEMENTWISE_KERNELS,
+    .lrn = LRN_KERNELS,
 };

@@ -5,6 +5,7 @@
     LAYER(layer_linear)                                                                            \
     LAYER(layer_maxpool)                                                                           \
     LAYER(layer_avgpool)                                                                           \
+    LAYER(layer_lrn)                                                                               \
     LAYER(layer_batchnorm)                                                                         \
     LAYER(layer_relu)                                                                              \
     LAYER(layer_tanh)                                                                              \

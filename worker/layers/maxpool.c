@@ -9,6 +9,7 @@
 struct maxpool_options {
     const char *name;
     int64_t kernel[2], stride[2], pad[2];
+    bool ceil;
 };
 
 static const struct option maxpool_options[] = {
@@ -34,7 +35,7 @@ static const struct option maxpool_options[] = {
         .high = 128,
         .flags = OPTION_CHANGES_BITS,
         .help = "rows and columns outside the picture, on every side"},
-    LAYER_NAME_OPTION, OPTIONS_END};
+    POOLING_CEIL_OPTION(struct maxpool_options), LAYER_NAME_OPTION, OPTIONS_END};
 
 /* Elements of one output picture, padding lanes counted. */
 static size_t picture_lanes(struct shape shape) {
@@ -51,7 +52,7 @@ static status plan(struct layer *layer, const struct layer_plan *plan) {
         LAYER_FAIL(layer, "a window of %lldx%lld has more than 256 elements",
             (long long)o->kernel[0], (long long)o->kernel[1]);
     }
-    TRY(pooling_plan(pooling, layer, o->kernel, o->stride, o->pad));
+    TRY(pooling_plan(pooling, layer, o->kernel, o->stride, o->pad, o->ceil));
     struct shape output = layer->output[0]->shape;
     /* The taps that won; then, for forward, what pool_max gathers: one row a thread. */
     layer->saved_bytes = (size_t)plan->pictures * picture_lanes(output);

@@ -8,18 +8,23 @@ static status plan_axis(
         LAYER_FAIL(
             layer, "pad %d is more than half of the %d %s of its kernel", pad, kernel, names[axis]);
     }
-    if (size + 2 * pad < kernel) {
+    int room = size + 2 * pad - kernel + (pooling->ceil ? stride - 1 : 0);
+    if (room < 0) {
         LAYER_FAIL(layer, "a kernel of %d %s does not fit in %d with pad %d", kernel, names[axis],
             size, pad);
     }
-    *outputs = (size + 2 * pad - kernel) / stride + 1;
+    *outputs = room / stride + 1;
+    if (pooling->ceil && (*outputs - 1) * stride >= size + pad) {
+        *outputs -= 1;
+    }
     return STATUS_OK;
 }
 
 status pooling_plan(struct pooling *pooling, struct layer *layer, const int64_t kernel[2],
-    const int64_t stride[2], const int64_t pad[2]) {
+    const int64_t stride[2], const int64_t pad[2], bool ceil) {
     struct shape shape = layer->input[0]->shape;
     int whole[2] = {shape.height, shape.width};
+    pooling->ceil = ceil;
     for (int axis = 0; axis < 2; axis++) {
         pooling->kernel[axis] = kernel[axis] > 0 ? (int)kernel[axis] : whole[axis];
         pooling->stride[axis] = stride[axis] > 0 ? (int)stride[axis] : pooling->kernel[axis];

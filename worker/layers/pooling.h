@@ -8,12 +8,21 @@
  * (h * stride[0] + kh - pad[0], w * stride[1] + kw - pad[1]) where there is one. */
 struct pooling {
     int kernel[2], stride[2], pad[2];
+    bool ceil; /* a last window may reach past the padding if it starts before its end */
 };
 
 /* Checks the window against the input (kernel = stride = 0 of a global pool: all of it; stride 0:
  * the kernel) and sets the output's shape. */
 status pooling_plan(struct pooling *pooling, struct layer *layer, const int64_t kernel[2],
-    const int64_t stride[2], const int64_t pad[2]);
+    const int64_t stride[2], const int64_t pad[2], bool ceil);
+
+/* The option `ceil` of a pooling layer whose values are `type_`: torchvision's ceil_mode. */
+#define POOLING_CEIL_OPTION(type_)                                                                 \
+    {                                                                                              \
+        .name = "ceil", .type = OPTION_SWITCH, .offset = offsetof(type_, ceil),                    \
+        .initial = "false", .flags = OPTION_CHANGES_BITS,                                          \
+        .help = "a last window that reaches past the edge counts, if it starts before it"          \
+    }
 
 /* The outputs [*from, *to) of one row whose tap at `offset` (kw or kh) meets the input: `size` is
  * the input's width or height, `outputs` the output's. */

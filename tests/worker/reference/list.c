@@ -5,6 +5,7 @@
     REFERENCE(linear)                                                                              \
     REFERENCE(maxpool)                                                                             \
     REFERENCE(avgpool)                                                                             \
+    REFERENCE(lrn)                                                                                 \
     REFERENCE(batchnorm)                                                                           \
     REFERENCE(relu)                                                                                \
     REFERENCE(tanh)                                                                                \

@@ -1,10 +1,12 @@
 /* maxpool and avgpool, window by window. */
 #include "reference/reference.h"
 
+#include <math.h>
 #include <string.h>
 
 struct window {
     int kernel[2], stride[2], pad[2];
+    int adaptive[2]; /* outputs of an adaptive pool; 0: none */
 };
 
 static struct window window_of(const struct reference_run *run) {
@@ -16,6 +18,7 @@ static struct window window_of(const struct reference_run *run) {
         window.kernel[axis] = global ? whole : reference_pair(run, "kernel", axis, 2);
         window.stride[axis] = reference_pair(run, "stride", axis, window.kernel[axis]);
         window.pad[axis] = reference_pair(run, "pad", axis, 0);
+        window.adaptive[axis] = reference_pair(run, "adaptive", axis, 0);
     }
     return window;
 }
@@ -81,14 +84,42 @@ static void maximum_backward(const struct reference_run *run) {
 
 const struct reference reference_maxpool = {"maxpool", maximum_forward, maximum_backward};
 
-static void mean_of_window(const struct reference_run *run, const struct window *window, int n,
-    int c, int h, int w, bool backward) {
-    struct shape in = run->layer->input[0]->shape, out = run->layer->output[0]->shape;
-    int taps = window->kernel[0] * window->kernel[1], inside = 0, y, x;
-    for (int k = 0; k < taps; k++) {
-        inside += meets(&y, &x, window, in, h, w, k);
+/* The window of output (h, w) of an adaptive pool, by its definition. */
+static struct window adapted(const struct window *window, struct shape in, int h, int w) {
+    int place[2] = {h, w}, size[2] = {in.height, in.width};
+    struct window one = *window;
+    for (int axis = 0; axis < 2 && window->adaptive[0] > 0; axis++) {
+        double step = (double)size[axis] / window->adaptive[axis];
+        int first = (int)floor(place[axis] * step + 1e-9);
+        one.kernel[axis] = (int)ceil((place[axis] + 1) * step - 1e-9) - first;
+        one.stride[axis] = 1;
+        one.pad[axis] = place[axis] - first;
     }
-    double count = reference_switch(run, "count_pad", true) ? taps : inside;
+    return one;
+}
+
+/* Taps inside the picture and `edge` times its padding. */
+static int taps_inside(const struct window *window, struct shape in, int h, int w, int edge) {
+    int count = 0;
+    for (int k = 0; k < window->kernel[0] * window->kernel[1]; k++) {
+        int y = h * window->stride[0] + k / window->kernel[1] - window->pad[0];
+        int x = w * window->stride[1] + k % window->kernel[1] - window->pad[1];
+        int rows = edge * window->pad[0], columns = edge * window->pad[1];
+        count += y >= -rows && y < in.height + rows && x >= -columns && x < in.width + columns;
+    }
+    return count;
+}
+
+static void mean_of_window(const struct reference_run *run, const struct window *all, int n, int c,
+    int h, int w, bool backward) {
+    struct shape in = run->layer->input[0]->shape, out = run->layer->output[0]->shape;
+    struct window one = adapted(all, in, h, w), *window = &one;
+    int taps = window->kernel[0] * window->kernel[1], y, x;
+    bool count_pad = reference_switch(run, "count_pad", true) && all->adaptive[0] == 0;
+    double count = taps_inside(window, in, h, w, count_pad ? 1 : 0);
+    if (reference_switch(run, "sum", false)) {
+        count = 1;
+    }
     size_t to = reference_at(out, n, c, h, w);
     if (!backward) {
         run->output[0][to] = 0;

@@ -1,0 +1,260 @@
+/* Local response normalisation (Krizhevsky, Sutskever, Hinton 2012): y = x / s^beta with s = k +
+ * alpha / n * (sum of the squares of the n values about x): those of the same pixel in `size`
+ * neighbouring channels, or those of the same channel in a square of `size` pixels (within), what
+ * lies outside counting as zero. alpha is divided by n as in Caffe and PyTorch; the paper's is not.
+ *
+ * dx = dy / s^beta - 2 alpha beta / n * x * (sum, over the windows that x is in, of y dy / s).
+ * Only the input is kept: s is summed again in backward.
+ */
+#include "worker/layer.h"
+
+#include <string.h>
+
+struct lrn_options {
+    const char *name;
+    int64_t size;
+    double alpha, beta, k;
+    bool within;
+};
+
+#define NUMBER(field, initial_, low_, help_)                                                       \
+    {                                                                                              \
+        .name = #field, .type = OPTION_REAL, .offset = offsetof(struct lrn_options, field),        \
+        .initial = initial_, .low = low_, .high = 1e6, .flags = OPTION_CHANGES_BITS, .help = help_ \
+    }
+static const struct option lrn_options[] = {
+    {.name = "size",
+        .type = OPTION_INTEGER,
+        .offset = offsetof(struct lrn_options, size),
+        .initial = "5",
+        .low = 1,
+        .high = 255,
+        .flags = OPTION_CHANGES_BITS,
+        .help = "channels of a window, or pixels of its side"},
+    NUMBER(alpha, "0.0001", 0, "of the squares, over the values of a window"),
+    NUMBER(beta, "0.75", 0.001, "exponent"), NUMBER(k, "1", 1e-6, "added to the squares"),
+    {.name = "within",
+        .type = OPTION_SWITCH,
+        .offset = offsetof(struct lrn_options, within),
+        .initial = "false",
+        .flags = OPTION_CHANGES_BITS,
+        .help = "windows are pixels of one channel, not channels of one pixel"},
+    LAYER_NAME_OPTION, OPTIONS_END};
+
+/* What one thread works with, while on a row of all blocks of a picture or (within) on one block.
+ */
+struct bench {
+    float *line; /* a row of squares with room for the windows' overhang: across, [width][blocks *
+                    16 + size]; within, [width + size][16] */
+    float *windows; /* [width][16] */
+    float *terms;   /* of backward; across, as `line`; within, [height][width][16] */
+};
+
+static size_t up(size_t floats) {
+    return (floats + CHANNEL_BLOCK - 1) / CHANNEL_BLOCK * CHANNEL_BLOCK;
+}
+
+static size_t channel_stride(const struct layer *layer) {
+    const struct lrn_options *o = layer->options;
+    size_t blocks = (size_t)shape_blocks(layer->input[0]->shape.channels);
+    return up(blocks * CHANNEL_BLOCK + (size_t)o->size);
+}
+
+static size_t line_floats(const struct layer *layer) {
+    const struct lrn_options *o = layer->options;
+    size_t width = (size_t)layer->input[0]->shape.width;
+    return o->within ? (width + (size_t)o->size) * CHANNEL_BLOCK : width * channel_stride(layer);
+}
+
+static size_t terms_floats(const struct layer *layer) {
+    struct shape shape = layer->input[0]->shape;
+    size_t plane = (size_t)shape.height * (size_t)shape.width * CHANNEL_BLOCK;
+    return ((const struct lrn_options *)layer->options)->within ? plane : line_floats(layer);
+}
+
+static size_t windows_floats(const struct layer *layer) {
+    return (size_t)layer->input[0]->shape.width * CHANNEL_BLOCK;
+}
+
+static size_t bench_floats(const struct layer *layer) {
+    return line_floats(layer) + windows_floats(layer) + terms_floats(layer);
+}
+
+static struct bench bench_of(const struct layer *layer, const struct layer_run *run, int thread) {
+    float *memory = (float *)run->scratch + (size_t)thread * bench_floats(layer);
+    float *windows = memory + line_floats(layer);
+    return (struct bench){memory, windows, windows + windows_floats(layer)};
+}
+
+static struct lrn_numbers numbers_of(const struct layer *layer) {
+    const struct lrn_options *o = layer->options;
+    double values = (double)(o->within ? o->size * o->size : o->size);
+    return (struct lrn_numbers){(float)(o->alpha / values), (float)o->beta, (float)o->k};
+}
+
+static status plan(struct layer *layer, const struct layer_plan *plan) {
+    layer_plan_same(layer, LAYER_NEEDS_INPUT);
+    layer->scratch_bytes = (size_t)plan->threads * bench_floats(layer) * sizeof(float);
+    return STATUS_OK;
+}
+
+/* Values of a window before its own: a term at place i of its line is put at i + `before`, so that
+ * the window of i starts at i. The windows that a value is in reach as far the other way. */
+static int before(const struct layer *layer, bool backward) {
+    int size = (int)((const struct lrn_options *)layer->options)->size;
+    return backward ? (size - 1) / 2 : size / 2;
+}
+
+/* Across: the squares of row h of a picture. */
+static void across_squares(const struct layer *layer, const struct layer_run *run,
+    const struct bench *bench, int n, int h) {
+    const struct tensor *in = &layer->input[0]->activation;
+    memset(bench->line, 0, line_floats(layer) * sizeof(float));
+    for (int b = 0; b < shape_blocks(in->shape.channels); b++) {
+        run->kernels->lrn.add_squares(bench->line + b * CHANNEL_BLOCK + before(layer, false),
+            (ptrdiff_t)channel_stride(layer), tensor_at(in, n, b, h, 0), in->shape.width);
+    }
+}
+
+static void across_windows(const struct layer *layer, const struct layer_run *run,
+    const struct bench *bench, const float *line, int block) {
+    const struct lrn_options *o = layer->options;
+    run->kernels->lrn.window_sums(bench->windows, line + block * CHANNEL_BLOCK,
+        (ptrdiff_t)channel_stride(layer), layer->input[0]->shape.width, (int)o->size, 1);
+}
+
+/* Row `item` over all pictures. */
+static void across_forward(
+    const struct layer *layer, const struct layer_run *run, const struct bench *bench, int item) {
+    const struct tensor *in = &layer->input[0]->activation, *out = &layer->output[0]->activation;
+    const struct lrn_numbers numbers = numbers_of(layer);
+    int n = item / in->shape.height, h = item % in->shape.height;
+    across_squares(layer, run, bench, n, h);
+    for (int b = 0; b < shape_blocks(in->shape.channels); b++) {
+        across_windows(layer, run, bench, bench->line, b);
+        run->kernels->lrn.normalise(tensor_at(out, n, b, h, 0), tensor_at(in, n, b, h, 0),
+            bench->windows, in->shape.width, &numbers);
+    }
+}
+
+static void across_backward(
+    const struct layer *layer, const struct layer_run *run, const struct bench *bench, int item) {
+    const struct tensor *in = &layer->input[0]->activation, *dx = &layer->input[0]->gradient;
+    const struct lrn_numbers numbers = numbers_of(layer);
+    int n = item / in->shape.height, h = item % in->shape.height;
+    int blocks = shape_blocks(in->shape.channels), width = in->shape.width;
+    across_squares(layer, run, bench, n, h);
+    memset(bench->terms, 0, terms_floats(layer) * sizeof(float));
+    for (int b = 0; b < blocks; b++) {
+        across_windows(layer, run, bench, bench->line, b);
+        run->kernels->lrn.backward_terms(bench->terms + b * CHANNEL_BLOCK + before(layer, true),
+            (ptrdiff_t)channel_stride(layer), tensor_at(dx, n, b, h, 0),
+            tensor_at(&layer->output[0]->gradient, n, b, h, 0), tensor_at(in, n, b, h, 0),
+            bench->windows, width, &numbers);
+    }
+    for (int b = 0; b < blocks; b++) {
+        across_windows(layer, run, bench, bench->terms, b);
+        run->kernels->lrn.backward_finish(
+            tensor_at(dx, n, b, h, 0), tensor_at(in, n, b, h, 0), bench->windows, width, &numbers);
+    }
+}
+
+/* Within: the windows of row h of a block, from the squares or (terms not NULL) the terms. */
+static void within_windows(const struct layer *layer, const struct layer_run *run,
+    const struct bench *bench, const float *terms, int n, int block, int h) {
+    const struct tensor *in = &layer->input[0]->activation;
+    int size = (int)((const struct lrn_options *)layer->options)->size;
+    int first = before(layer, terms != NULL), width = in->shape.width;
+    float *own = bench->line + (ptrdiff_t)first * CHANNEL_BLOCK;
+    memset(bench->line, 0, line_floats(layer) * sizeof(float));
+    for (int row = h - first; row < h - first + size; row++) {
+        if (row < 0 || row >= in->shape.height) {
+            continue;
+        }
+        if (terms == NULL) {
+            run->kernels->lrn.add_squares(
+                own, CHANNEL_BLOCK, tensor_at(in, n, block, row, 0), width);
+        } else {
+            run->kernels->elementwise.add(
+                own, terms + (size_t)row * windows_floats(layer), windows_floats(layer));
+        }
+    }
+    run->kernels->lrn.window_sums(
+        bench->windows, bench->line, CHANNEL_BLOCK, width, size, CHANNEL_BLOCK);
+}
+
+/* Block `item` over all pictures. */
+static void within_forward(
+    const struct layer *layer, const struct layer_run *run, const struct bench *bench, int item) {
+    const struct tensor *in = &layer->input[0]->activation, *out = &layer->output[0]->activation;
+    const struct lrn_numbers numbers = numbers_of(layer);
+    int blocks = shape_blocks(in->shape.channels), n = item / blocks, b = item % blocks;
+    for (int h = 0; h < in->shape.height; h++) {
+        within_windows(layer, run, bench, NULL, n, b, h);
+        run->kernels->lrn.normalise(tensor_at(out, n, b, h, 0), tensor_at(in, n, b, h, 0),
+            bench->windows, in->shape.width, &numbers);
+    }
+}
+
+static void within_backward(
+    const struct layer *layer, const struct layer_run *run, const struct bench *bench, int item) {
+    const struct tensor *in = &layer->input[0]->activation, *dx = &layer->input[0]->gradient;
+    const struct lrn_numbers numbers = numbers_of(layer);
+    int blocks = shape_blocks(in->shape.channels), n = item / blocks, b = item % blocks;
+    memset(bench->terms, 0, terms_floats(layer) * sizeof(float));
+    for (int h = 0; h < in->shape.height; h++) {
+        within_windows(layer, run, bench, NULL, n, b, h);
+        run->kernels->lrn.backward_terms(bench->terms + (size_t)h * windows_floats(layer),
+            CHANNEL_BLOCK, tensor_at(dx, n, b, h, 0),
+            tensor_at(&layer->output[0]->gradient, n, b, h, 0), tensor_at(in, n, b, h, 0),
+            bench->windows, in->shape.width, &numbers);
+    }
+    for (int h = 0; h < in->shape.height; h++) {
+        within_windows(layer, run, bench, bench->terms, n, b, h);
+        run->kernels->lrn.backward_finish(tensor_at(dx, n, b, h, 0), tensor_at(in, n, b, h, 0),
+            bench->windows, in->shape.width, &numbers);
+    }
+}
+
+/* `work` for every row of every picture, or (within) for every block. */
+static void each_item(const struct layer *layer, const struct layer_run *run,
+    const struct pass *pass,
+    void (*work)(const struct layer *layer, const struct layer_run *run, const struct bench *bench,
+        int item)) {
+    struct shape shape = layer->input[0]->shape;
+    bool within = ((const struct lrn_options *)layer->options)->within;
+    int64_t items =
+        (int64_t)pass->pictures * (within ? shape_blocks(shape.channels) : shape.height);
+#pragma omp parallel for num_threads(run->threads) schedule(static, 1)
+    for (int thread = 0; thread < run->threads; thread++) {
+        const struct bench bench = bench_of(layer, run, thread);
+        int64_t past = items * (thread + 1) / run->threads;
+        for (int64_t i = items * thread / run->threads; i < past; i++) {
+            work(layer, run, &bench, (int)i);
+        }
+    }
+}
+
+static void forward(
+    const struct layer *layer, const struct layer_run *run, const struct pass *pass) {
+    const struct lrn_options *o = layer->options;
+    each_item(layer, run, pass, o->within ? within_forward : across_forward);
+}
+
+static void backward(
+    const struct layer *layer, const struct layer_run *run, const struct pass *pass) {
+    const struct lrn_options *o = layer->options;
+    if (layer->input[0]->gradient.data != NULL) {
+        each_item(layer, run, pass, o->within ? within_backward : across_backward);
+    }
+}
+
+const struct layer_operations layer_lrn = {
+    .kind = {.name = "lrn",
+        .help = "local response normalisation, across channels or within one",
+        .options = lrn_options,
+        .options_size = sizeof(struct lrn_options)},
+    .plan = plan,
+    .forward = forward,
+    .backward = backward,
+};
