@@ -82,21 +82,35 @@ int cpu_count(void) {
     return core_count > 0 ? core_count : 1;
 }
 
-bool cpu_pin(int n) {
-    pthread_once(&cores_once, read_cores);
-    if (core_count == 0 || n < 0) {
-        return false;
-    }
+/* Binds the calling thread to the cores [first, first + count) of the cpuset. */
+static bool bind(int first, int count) {
     size_t size = CPU_ALLOC_SIZE(CORES_LIMIT);
     cpu_set_t *set = CPU_ALLOC(CORES_LIMIT);
     if (set == NULL) {
         return false;
     }
     CPU_ZERO_S(size, set);
-    CPU_SET_S(cores[n % core_count], size, set);
-    bool pinned = sched_setaffinity(0, size, set) == 0;
+    for (int i = first; i < first + count; i++) {
+        CPU_SET_S(cores[i], size, set);
+    }
+    bool bound = sched_setaffinity(0, size, set) == 0;
     CPU_FREE(set);
-    return pinned;
+    return bound;
+}
+
+bool cpu_pin(int n) {
+    pthread_once(&cores_once, read_cores);
+    return core_count > 0 && n >= 0 && bind(n % core_count, 1);
+}
+
+bool cpu_unpin(void) {
+    pthread_once(&cores_once, read_cores);
+    return core_count > 0 && bind(0, core_count);
+}
+
+int cpu_core(int n) {
+    pthread_once(&cores_once, read_cores);
+    return n >= 0 && n < core_count ? cores[n] : -1;
 }
 
 void cpu_flush_denormals(void) {

@@ -27,6 +27,13 @@ int cpu_count(void);
  * Pinning is a wish: a system that refuses is no error, and false is returned. */
 bool cpu_pin(int n);
 
+/* Lets the calling thread run on all of that cpuset again: a thread inherits the pin of the one
+ * that starts it. */
+bool cpu_unpin(void);
+
+/* The system's number of the n-th core of that cpuset, -1 where there is none. */
+int cpu_core(int n);
+
 /* Treats denormals as zero on the calling thread, in and out, where the processor can. Every
  * thread that computes calls this first: a denormal costs a hundred cycles, and the bits must not
  * depend on who computed. */

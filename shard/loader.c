@@ -207,6 +207,7 @@ static void *work(void *argument) {
     struct slot *slot;
     int64_t first, count;
     cpu_flush_denormals();
+    cpu_unpin(); /* the thread that started this one computes where it is pinned */
     pthread_mutex_lock(&loader->lock);
     while (claim(&slot, &first, &count, loader)) {
         pthread_mutex_unlock(&loader->lock);

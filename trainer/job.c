@@ -20,6 +20,10 @@ static void measure_host(struct job *job) {
     MPI_Allreduce(&mine, &all, (int)sizeof mine, MPI_BYTE, MPI_BOR, host);
     job->host_cores = CPU_COUNT(&all) > 0 ? CPU_COUNT(&all) : 1;
     job->cores = cpu_count();
+    int sum;
+    MPI_Allreduce(&job->cores, &sum, 1, MPI_INT, MPI_SUM, host);
+    job->own_cores = sum == job->host_cores;
+    MPI_Comm_rank(host, &job->host_rank);
     MPI_Comm_free(&host);
 }
 
@@ -67,6 +71,16 @@ status job_plan_threads(int *threads, const struct job *job, int64_t wanted, boo
             job->host_ranks, *threads, job->host_cores, job->transport->host);
     }
     return STATUS_OK;
+}
+
+int job_first_core(const struct job *job, int threads) {
+    if (threads * job->host_ranks != job->host_cores || threads > job->cores) {
+        return -1;
+    }
+    if (job->own_cores) {
+        return 0;
+    }
+    return job->cores == job->host_cores ? job->host_rank * threads : -1;
 }
 
 void job_broadcast(const struct job *job, void *bytes, size_t size) {

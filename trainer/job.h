@@ -14,6 +14,8 @@ struct job {
     int host_ranks; /* ranks on this host */
     int host_cores; /* cores that the ranks of this host may use together */
     int cores;      /* cores that this rank may use */
+    int host_rank;  /* place of this rank among those of this host */
+    bool own_cores; /* no other rank of this host may use them */
 };
 
 /* For all ranks. Starts MPI (funneled threads) and makes the transport. */
@@ -26,6 +28,11 @@ void job_release(struct job *job, status result);
  * STATUS_USAGE where the ranks of this host would have more threads than cores, unless
  * `oversubscribe`. For all ranks (every rank of a host must come; failures may differ). */
 status job_plan_threads(int *threads, const struct job *job, int64_t wanted, bool oversubscribe);
+
+/* The core of this rank's cpuset from which on its threads are to be pinned, or -1 where they must
+ * not be: threads are pinned only where the job's threads are as many as the cores it may use,
+ * since two jobs that share a host would else be pinned to the same ones. */
+int job_first_core(const struct job *job, int threads);
 
 /* For all ranks: copies rank 0's bytes to all. */
 void job_broadcast(const struct job *job, void *bytes, size_t size);

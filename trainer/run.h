@@ -31,6 +31,7 @@ struct run {
     const struct run_options *options;
     struct job job;
     int threads;
+    int first_core; /* of the cpuset, from which on threads are pinned; -1: they are not */
     struct feed training, validation; /* validation.dataset NULL: there is none */
     struct net *net;
     struct optimizer *optimizer;
@@ -65,6 +66,9 @@ status run_save(struct run *run);
  * (with
  * --resume), or weights from train.from; then hands them to all ranks and opens the log. */
 status run_load(struct run *run);
+
+/* Tells which cores the threads of every rank are pinned to. */
+status run_log_cores(struct run *run);
 
 /* run_log.c. All but run_log_ranks say something on rank 0 alone; what fails in it is kept in
  * run->pending. */

@@ -129,6 +129,7 @@ status run_load(struct run *run) {
     const int64_t planned = run->state.steps;
     run->state.steps = steps;
     run_log_start(run, resumed);
+    TRY(run_log_cores(run));
     if (run->log != NULL && planned != steps) {
         log_line(run->log,
             "planned for %" PRId64 " steps so far, now for %" PRId64

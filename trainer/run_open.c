@@ -43,6 +43,8 @@ static status open_net(struct run *run) {
         .leaf = room.leaf,
         .smallest_leaf = feed_smallest_leaf(&run->training),
         .threads = run->threads,
+        .pin = run->first_core >= 0,
+        .first_core = run->first_core,
         .training = true,
         .engine = (enum engine_kernels)recipe->engine.kernels,
         .loss = &recipe->train.loss};
@@ -122,6 +124,7 @@ status run_open(struct run *run, const struct recipe *recipe, const struct run_o
     *run = (struct run){.recipe = recipe, .options = options, .job = job};
     int64_t threads = options->threads > 0 ? options->threads : recipe->train.threads;
     TRY(job_agree(&job, job_plan_threads(&run->threads, &job, threads, options->oversubscribe)));
+    run->first_core = job_first_core(&job, run->threads);
     TRY(job_agree(&job, open_data(run)));
     plan_steps(run);
     TRY(job_agree(&job, open_net(run)));

@@ -46,8 +46,8 @@ static void start_threads(const struct net_options *options) {
 #pragma omp parallel for num_threads(options->threads) schedule(static, 1)
     for (int thread = 0; thread < options->threads; thread++) {
         cpu_flush_denormals();
-        if (options->pin && options->threads > 1) {
-            cpu_pin(thread);
+        if (options->pin) {
+            cpu_pin(options->first_core + thread);
         }
     }
 }

@@ -26,9 +26,10 @@ struct net_options {
     int smallest_leaf; /* the fewest pictures of a leaf that is not empty: batch norm refuses
                           to plan where it cannot compute (0: not checked) */
     int threads;       /* OpenMP threads, at least 1 */
-    bool pin;          /* pin thread t of several to the t-th core of the cpuset: only where the
-                          cpuset is this rank's own */
-    bool training;     /* false: forward only, no gradients planned */
+    bool pin;          /* pin thread t to core first_core + t of the cpuset: only where no one
+                          else computes there */
+    int first_core;
+    bool training; /* false: forward only, no gradients planned */
     enum engine_kernels engine;
     const struct choice *loss; /* worker/loss.h; NULL: none (predict) */
     bool plan_only;            /* inspect: no memory is reserved, nothing can be run */

@@ -59,6 +59,14 @@ static void *pin_all(void *ignored) {
     CU_ASSERT_TRUE(cpu_pin(cores)); /* wraps */
     CU_ASSERT_EQUAL(core_of_this_thread(&count), seen[0]);
     CU_ASSERT_FALSE(cpu_pin(-1));
+    for (int i = 0; i < cores; i++) {
+        CU_ASSERT_EQUAL(cpu_core(i), seen[i]);
+    }
+    CU_ASSERT_EQUAL(cpu_core(cores), -1);
+    CU_ASSERT_EQUAL(cpu_core(-1), -1);
+    CU_ASSERT_TRUE(cpu_unpin());
+    core_of_this_thread(&count);
+    CU_ASSERT_EQUAL(count, cores);
     free(seen);
     return NULL;
 }

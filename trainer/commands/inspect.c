@@ -236,9 +236,9 @@ static status inspect_dataset(const struct inspect_options *options, const char 
     return result;
 }
 
-static bool has_file(const char *folder, const char *name) {
+static bool has_folder(const char *folder, const char *name) {
     char *path = NULL;
-    bool found = path_join(&path, folder, name) == STATUS_OK && file_exists(path);
+    bool found = path_join(&path, folder, name) == STATUS_OK && folder_exists(path);
     free(path);
     return found;
 }
@@ -253,8 +253,8 @@ static status run(int *code, const struct command_line *line) {
     const struct inspect_options *options = line->options;
     const char *path = line->arguments[0];
     if (folder_exists(path)) {
-        return has_file(path, "dataset.yaml") ? inspect_dataset(options, path)
-                                              : inspect_checkpoint(options, path);
+        bool run_folder = has_folder(path, "checkpoints") || ends_with(path, "checkpoints");
+        return run_folder ? inspect_checkpoint(options, path) : inspect_dataset(options, path);
     }
     if (!file_exists(path)) {
         FAIL(STATUS_USAGE, "there is no file or folder %s", path);
