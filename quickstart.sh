@@ -29,7 +29,7 @@ if [ -e $data/train/dataset.yaml ] && [ -e $data/test/dataset.yaml ]; then
     say "Fashion-MNIST is already in $data"
 else
     say "Importing $source into $data, 16 shards each for train and test"
-    $convoy import idx $source $data --shards 16 --replace
+    $convoy import idx $source $data --shards 16 --names configs/classes/fashion-mnist.txt --replace
 fi
 
 prepare_mpi
