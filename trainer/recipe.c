@@ -88,23 +88,44 @@ static bool sets_model(const char *override) {
     return strncmp(override, "model=", 6) == 0;
 }
 
+static status override(struct recipe *recipe, const char *const *overrides, int count) {
+    for (int i = 0; i < count; i++) {
+        if (sets_model(overrides[i])) {
+            TRY(yaml_override(&recipe->document, overrides[i]));
+        }
+    }
+    TRY(include_model(recipe));
+    for (int i = 0; i < count; i++) {
+        if (!sets_model(overrides[i])) {
+            TRY(yaml_override(&recipe->document, overrides[i]));
+        }
+    }
+    return STATUS_OK;
+}
+
 status recipe_load(
     struct recipe *recipe, const char *path, const char *const *overrides, int count) {
     status result = STATUS_OK;
     *recipe = (struct recipe){0};
     document_init(&recipe->document);
     TRY_TO(failed, result, yaml_load(&recipe->document, &recipe->document.root, path));
-    for (int i = 0; i < count; i++) {
-        if (sets_model(overrides[i])) {
-            TRY_TO(failed, result, yaml_override(&recipe->document, overrides[i]));
-        }
-    }
-    TRY_TO(failed, result, include_model(recipe));
-    for (int i = 0; i < count; i++) {
-        if (!sets_model(overrides[i])) {
-            TRY_TO(failed, result, yaml_override(&recipe->document, overrides[i]));
-        }
-    }
+    TRY_TO(failed, result, override(recipe, overrides, count));
+    TRY_TO(failed, result, fill(recipe));
+    return STATUS_OK;
+failed:
+    recipe_release(recipe);
+    return result;
+}
+
+status recipe_make(
+    struct recipe *recipe, const char *text, const char *const *overrides, int count) {
+    status result = STATUS_OK;
+    *recipe = (struct recipe){0};
+    document_init(&recipe->document);
+    TRY_TO(failed, result,
+        yaml_parse(
+            &recipe->document, &recipe->document.root, text, strlen(text), "built-in recipe"));
+    TRY_TO(failed, result, override(recipe, overrides, count));
     TRY_TO(failed, result, fill(recipe));
     return STATUS_OK;
 failed:

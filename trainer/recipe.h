@@ -77,7 +77,12 @@ extern const struct option recipe_options[];
 status recipe_load(
     struct recipe *recipe, const char *path, const char *const *overrides, int count);
 
-/* The same from a canonical text (of a checkpoint); `name` stands for the file in messages. */
+/* The same from a text of ours: what the overrides do not set. */
+status recipe_make(
+    struct recipe *recipe, const char *text, const char *const *overrides, int count);
+
+/* From a canonical text (of a checkpoint), which includes nothing; `name` stands for the file in
+ * messages. */
 status recipe_parse(struct recipe *recipe, const char *text, size_t size, const char *name);
 void recipe_release(struct recipe *recipe);
 

@@ -1,6 +1,7 @@
 #include "trainer/run.h"
 
 #include "base/digest.h"
+#include "trainer/recipe_plan.h"
 #include "trainer/signals.h"
 #include "trainer/version.h"
 #include "worker/exchange/agreement.h"
@@ -22,32 +23,13 @@ static status open_data(struct run *run) {
     return STATUS_OK;
 }
 
-static struct step_options step_options_of(const struct run *run) {
-    const struct recipe *recipe = run->recipe;
-    return (struct step_options){
-        .leaves = recipe_leaves(recipe),
-        .batch = recipe->train.batch,
-        .chunk = (int)recipe->train.chunk,
-        .bucket = (size_t)recipe->exchange.bucket,
-        .seed = (uint64_t)recipe->train.seed,
-        .algorithm = (enum exchange_algorithm)recipe->exchange.algorithm,
-    };
-}
-
 static status open_net(struct run *run) {
     const struct recipe *recipe = run->recipe;
-    const struct step_options options = step_options_of(run);
-    const struct step_room room = step_room(&options, run->job.rank, run->job.ranks);
-    const struct net_options plan = {.pictures = room.pictures,
-        .leaves = room.leaves,
-        .leaf = room.leaf,
-        .smallest_leaf = feed_smallest_leaf(&run->training),
-        .threads = run->threads,
-        .pin = run->first_core >= 0,
-        .first_core = run->first_core,
-        .training = true,
-        .engine = (enum engine_kernels)recipe->engine.kernels,
-        .loss = &recipe->train.loss};
+    const struct step_options options = recipe_step_options(recipe);
+    struct net_options plan = recipe_net_options(
+        recipe, run->job.rank, run->job.ranks, run->threads, feed_smallest_leaf(&run->training));
+    plan.pin = run->first_core >= 0;
+    plan.first_core = run->first_core;
     TRY(net_create(&run->net, recipe->model, &plan));
     TRY(feed_check(&run->training, recipe->model, run->net));
     if (run->validation.dataset != NULL) {

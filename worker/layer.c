@@ -65,6 +65,12 @@ void layer_gradients(float *out[TREE_SUBTREES_LIMIT], const struct layer *layer,
     }
 }
 
+void layer_weights_done(const struct layer *layer, const struct layer_run *run) {
+    if (run->watch != NULL) {
+        run->watch->done(run->watch->context, layer->number, NET_PART_WEIGHTS);
+    }
+}
+
 void layer_plan_same(struct layer *layer, int flags) {
     layer->output[0]->shape = layer->input[0]->shape;
     layer->flags = flags;

@@ -86,6 +86,7 @@ struct layer_run {
     int threads;
     float *weights; /* the packed vector */
     void *scratch;  /* as many bytes as the layer declared, 64-byte aligned, undefined */
+    const struct net_watch *watch; /* NULL: nobody measures */
 };
 
 struct layer_operations {
@@ -143,6 +144,10 @@ status layer_declare(struct layer *layer, const struct parameter_declaration *de
 float *layer_weights(const struct layer *layer, const struct layer_run *run, int index);
 void layer_gradients(
     float *out[TREE_SUBTREES_LIMIT], const struct layer *layer, const struct pass *pass, int index);
+
+/* Tells who measures that the layer's weights have their gradients, and what follows is the
+ * gradient of its input. */
+void layer_weights_done(const struct layer *layer, const struct layer_run *run);
 
 /* An elementwise layer of one input and one output: the output's shape is the input's. */
 void layer_plan_same(struct layer *layer, int flags);

@@ -150,6 +150,32 @@ int net_layer_count(const struct net *net) {
     return net->graph.layers;
 }
 
+static int64_t ends_bytes(struct value *const *end, int count) {
+    size_t elements = 0;
+    for (int i = 0; i < count; i++) {
+        elements += shape_elements(end[i]->shape);
+    }
+    return (int64_t)(elements * sizeof(float));
+}
+
+static int64_t forward_bytes(const struct layer *layer) {
+    if (layer->flags & LAYER_VIEW) {
+        return 0;
+    }
+    return ends_bytes(layer->input, layer->inputs) + ends_bytes(layer->output, layer->outputs);
+}
+
+static int64_t backward_bytes(const struct layer *layer) {
+    if (!layer->output[0]->wants_gradient || (layer->flags & LAYER_GRADIENT_VIEW)) {
+        return 0;
+    }
+    int64_t inputs = ends_bytes(layer->input, layer->inputs);
+    int64_t outputs = ends_bytes(layer->output, layer->outputs);
+    return outputs + (layer->input[0]->wants_gradient ? inputs : 0) +
+           (layer->flags & LAYER_NEEDS_INPUT ? inputs : 0) +
+           (layer->flags & LAYER_NEEDS_OUTPUT ? outputs : 0);
+}
+
 struct layer_report net_layer_report(const struct net *net, int index) {
     const struct layer *layer = net->graph.layer[index];
     int64_t learnable = 0;
@@ -165,6 +191,9 @@ struct layer_report net_layer_report(const struct net *net, int index) {
         .output = layer->output[0]->shape,
         .parameters = learnable,
         .multiply_adds = layer->multiply_adds,
+        .input_gradient = layer->input[0]->wants_gradient,
+        .forward_bytes = forward_bytes(layer),
+        .backward_bytes = backward_bytes(layer),
         .node = layer->node,
     };
 }

@@ -81,6 +81,24 @@ struct net_hooks {
 };
 void net_backward(struct net *net, const struct pass *pass, const struct net_hooks *hooks);
 
+/* For measuring: `done` is called as soon as a part of a pass is done, with the number of its layer
+ * (-1 where it has none). The parts come one after another without gaps, so that a part took the
+ * time since the one before. */
+enum net_part {
+    NET_PART_INPUT, /* the pictures are loaded */
+    NET_PART_FORWARD,
+    NET_PART_LOSS,
+    NET_PART_WEIGHTS,  /* gradients of weights and bias of a layer that has both ways backward */
+    NET_PART_BACKWARD, /* the rest of the layer's backward */
+    NET_PART_HOOKS,    /* the hooks after a layer's backward */
+};
+struct net_watch {
+    void (*done)(void *context, int layer, enum net_part part);
+    void *context;
+};
+/* `watch` is borrowed; NULL: nobody measures. */
+void net_set_watch(struct net *net, const struct net_watch *watch);
+
 /* After a forward whose loss is not finite: the name of the first layer whose output is not
  * (running forward again, layer by layer), or "loss"; NULL if all is finite. */
 const char *net_find_not_finite(
@@ -93,6 +111,10 @@ struct layer_report {
     struct shape output;
     int64_t parameters;    /* learnable elements, statistics not counted */
     int64_t multiply_adds; /* of forward, a picture */
+    bool input_gradient;   /* backward computes the gradient of its input */
+    /* Bytes a picture of activations and gradients that a layer of its flags cannot but read or
+     * write, once each: the least traffic of a layer that is not fused with another. */
+    int64_t forward_bytes, backward_bytes;
     const struct node *node;
 };
 int net_layer_count(const struct net *net);

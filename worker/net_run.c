@@ -55,6 +55,16 @@ static void end_blocks(const struct net *net, int time) {
     }
 }
 
+void net_set_watch(struct net *net, const struct net_watch *watch) {
+    net->run.watch = watch;
+}
+
+static void part_done(const struct net *net, int layer, enum net_part part) {
+    if (net->run.watch != NULL) {
+        net->run.watch->done(net->run.watch->context, layer, part);
+    }
+}
+
 void net_load_input(struct net *net, const struct pass *pass, const float *pixels) {
     const struct value *input = net->graph.value[0];
     size_t elements = shape_elements(input->shape);
@@ -65,6 +75,7 @@ void net_load_input(struct net *net, const struct pass *pass, const float *pixel
         picture.data += n * picture.picture_stride;
         tensor_load_planar(&picture, pixels + (size_t)n * elements, 1);
     }
+    part_done(net, -1, NET_PART_INPUT);
 }
 
 bool net_forward_layer(struct net *net, const struct pass *pass, int index) {
@@ -75,6 +86,7 @@ bool net_forward_layer(struct net *net, const struct pass *pass, int index) {
     net_begin_storages(net, memory_plan_forward_time(index), pass->pictures);
     layer->operations->forward(layer, &net->run, pass);
     end_blocks(net, memory_plan_forward_time(index));
+    part_done(net, index, NET_PART_FORWARD);
     return true;
 }
 
@@ -89,6 +101,7 @@ void net_forward(
     if (targets != NULL && net->loss != NULL) {
         net_run_losses(net, pass, targets);
         end_blocks(net, memory_plan_loss_time(net->plan.layers));
+        part_done(net, -1, NET_PART_LOSS);
     }
 }
 
@@ -111,6 +124,7 @@ void net_backward(struct net *net, const struct pass *pass, const struct net_hoo
             layer->operations->backward(layer, &net->run, pass);
         }
         end_blocks(net, time);
+        part_done(net, i, NET_PART_BACKWARD);
         size_t from = done;
         for (int p = 0; p < layer->parameters; p++) {
             done += layer->parameter[p]->packed;
@@ -121,6 +135,7 @@ void net_backward(struct net *net, const struct pass *pass, const struct net_hoo
         if (hooks != NULL && hooks->between != NULL) {
             hooks->between(hooks->context);
         }
+        part_done(net, i, NET_PART_HOOKS);
     }
 }
 

@@ -4,6 +4,7 @@
 #include "shard/dataset.h"
 #include "trainer/commands/command.h"
 #include "trainer/net_report.h"
+#include "trainer/recipe_plan.h"
 #include "trainer/state.h"
 #include "trainer/trained.h"
 
@@ -60,14 +61,11 @@ static status inspect_recipe(const struct command_line *line, const char *path) 
     int leaves = recipe_leaves(&recipe);
     int mine = (int)((leaves + options->ranks - 1) / options->ranks);
     int pass = recipe.train.chunk > 0 && recipe.train.chunk < mine ? (int)recipe.train.chunk : mine;
-    const struct net_options plan = {.pictures = (int)(pass * recipe.train.leaf),
-        .leaves = pass,
-        .leaf = (int)recipe.train.leaf,
-        .threads = recipe.train.threads > 0 ? (int)recipe.train.threads : 1,
-        .training = true,
-        .engine = (enum engine_kernels)recipe.engine.kernels,
-        .loss = &recipe.train.loss,
-        .plan_only = true};
+    int threads = recipe.train.threads > 0 ? (int)recipe.train.threads : 1;
+    struct net_options plan = recipe_net_options(&recipe, 0, 1, threads, 0);
+    plan.pictures = (int)(pass * recipe.train.leaf);
+    plan.leaves = pass;
+    plan.plan_only = true;
     struct net *net = NULL;
     status result = STATUS_OK;
     TRY_TO(done, result, net_create(&net, recipe.model, &plan));

@@ -1,7 +1,7 @@
 #include "trainer/commands/command.h"
 
-extern const struct command command_doctor, command_evaluate, command_help, command_import,
-    command_inspect, command_predict, command_train, command_version;
+extern const struct command command_bench, command_doctor, command_evaluate, command_help,
+    command_import, command_inspect, command_predict, command_train, command_version;
 
 const struct command *const commands[] = {
     &command_import,
@@ -9,6 +9,7 @@ const struct command *const commands[] = {
     &command_evaluate,
     &command_predict,
     &command_inspect,
+    &command_bench,
     &command_doctor,
     &command_help,
     &command_version,

@@ -126,10 +126,13 @@ KERNEL_INLINE void v16_transpose(float *out, ptrdiff_t out_row, const float *in,
 #define TILE_ROWS  6
 #define TILE_LANES 16
 #include "worker/kernels/product.inc"
+#define CEILING_CHAINS 6
+#include "worker/kernels/ceiling.inc"
 
 const struct kernels kernels_avx2 = {
     .isa = CPU_ISA_AVX2,
     .product = PRODUCT_KERNELS,
     .elementwise = ELEMENTWISE_KERNELS,
     .lrn = LRN_KERNELS,
+    .ceiling = CEILING_KERNELS,
 };

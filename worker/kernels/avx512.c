@@ -102,10 +102,13 @@ KERNEL_INLINE void v16_transpose(float *out, ptrdiff_t out_row, const float *in,
 #define TILE_ROWS  14
 #define TILE_LANES 32
 #include "worker/kernels/product.inc"
+#define CEILING_CHAINS 12
+#include "worker/kernels/ceiling.inc"
 
 const struct kernels kernels_avx512 = {
     .isa = CPU_ISA_AVX512,
     .product = PRODUCT_KERNELS,
     .elementwise = ELEMENTWISE_KERNELS,
     .lrn = LRN_KERNELS,
+    .ceiling = CEILING_KERNELS,
 };

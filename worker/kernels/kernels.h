@@ -3,14 +3,16 @@
  * Each instruction set is one file (avx512.c, avx2.c, portable.c; NEON would be one more): it
  * defines a vector of 16 floats (v16: one AVX-512 register, two AVX2 registers, an array) with the
  * operations named in vector.h and the size of its register tile, then includes the bodies
- * product.inc (sums of products: convolution, linear) and elementwise.inc (everything else), which
- * are written once over v16 and plain loops. All sets do the same scalar operations in the same
- * order, lanes never mix, contraction is off: so all give the same bits.
+ * product.inc (sums of products: convolution, linear), elementwise.inc (everything else) and
+ * ceiling.inc (what the processor can do at most), which are written once over v16 and plain loops.
+ * All sets do the same scalar operations in the same order, lanes never mix, contraction is off: so
+ * all give the same bits.
  */
 #ifndef WORKER_KERNELS_KERNELS_H
 #define WORKER_KERNELS_KERNELS_H
 
 #include "base/cpu.h"
+#include "worker/kernels/ceiling.h"
 #include "worker/kernels/elementwise.h"
 #include "worker/kernels/lrn.h"
 #include "worker/kernels/product.h"
@@ -23,6 +25,7 @@ struct kernels {
     struct product_kernels product;
     struct elementwise_kernels elementwise;
     struct lrn_kernels lrn;
+    struct ceiling_kernels ceiling;
 };
 
 /* The kernels of `isa`, which the machine must have; never NULL. */

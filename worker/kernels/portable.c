@@ -115,10 +115,13 @@ KERNEL_INLINE void v16_transpose(float *out, ptrdiff_t out_row, const float *in,
 #define TILE_ROWS  4
 #define TILE_LANES 16
 #include "worker/kernels/product.inc"
+#define CEILING_CHAINS 6
+#include "worker/kernels/ceiling.inc"
 
 const struct kernels kernels_portable = {
     .isa = CPU_ISA_PORTABLE,
     .product = PRODUCT_KERNELS,
     .elementwise = ELEMENTWISE_KERNELS,
     .lrn = LRN_KERNELS,
+    .ceiling = CEILING_KERNELS,
 };

@@ -69,6 +69,7 @@ void products_backward(
         layer_gradients(out, layer, pass, BIAS);
         convolution_backward_bias(out, output_gradient, pass, layer->state, run->scratch);
     }
+    layer_weights_done(layer, run);
     if (layer->input[0]->gradient.data != NULL) {
         convolution_backward_data(&layer->input[0]->gradient, output_gradient,
             layer_weights(layer, run, WEIGHT), pass->pictures, layer->state, run->scratch);

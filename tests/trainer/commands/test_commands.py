@@ -7,7 +7,8 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "support"))
 import bench  # noqa: E402
 
-COMMANDS = ("import", "train", "evaluate", "predict", "inspect", "doctor", "help", "version")
+COMMANDS = ("import", "train", "evaluate", "predict", "inspect", "bench", "doctor", "help",
+            "version")
 PICTURE = "pictures/class_3/00003.png"
 
 

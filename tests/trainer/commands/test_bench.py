@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+"""`convoy bench` as a user types it: what it prints and how it exits, never how fast anything is."""
+import json
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "support"))
+import bench  # noqa: E402
+
+MODEL = """\
+input: {channels: 3, height: 12, width: 10}
+layers:
+  - conv: {out: 24, kernel: 3, pad: 1}
+  - batchnorm:
+  - relu:
+  - residual:
+      body:
+        - conv: {out: 24, kernel: 1}
+  - avgpool: {global: true}
+  - linear: {out: 5}
+"""
+# Multiply-adds of forward a picture, by hand; the first layer's input has no gradient.
+CONV1, CONV2, LINEAR = 120 * 24 * 3 * 9, 120 * 24 * 24, 24 * 5
+A_STEP = 2 * CONV1 + 3 * CONV2 + 3 * LINEAR
+
+
+class Ceiling(bench.Bench):
+    def test_measures_one_core_and_all(self):
+        report = json.loads(self.works("bench", "ceiling", "--rounds", "1", "--json").stdout)
+        for who in ("core", "all"):
+            for what in ("gflops", "read_gbytes", "copy_gbytes"):
+                self.assertGreater(report[who][what], 0, f"{who} {what}")
+        self.assertEqual(report["ranks"], 1)
+
+    def test_every_instruction_set_has_one(self):
+        sets = json.loads(self.works("doctor", "--json").stdout)["instruction_sets"]
+        for name in sets:
+            done = self.run_command(["env", f"CONVOY_ISA={name}", bench.PROGRAM, "bench", "ceiling",
+                                     "--rounds", "1", "--threads", "1", "--json"])
+            self.assertEqual(json.loads(done.stdout)["kernels"], name)
+
+    def test_text(self):
+        text = self.works("bench", "ceiling", "--rounds", "1").stdout
+        self.assertIn("GFLOP/s", text)
+        self.assertIn("one core", text)
+
+    def test_takes_no_argument(self):
+        self.refuses(2, ["no argument", "model.yaml"], "bench", "ceiling", "model.yaml")
+
+
+class Layers(bench.Bench):
+    def setUp(self):
+        super().setUp()
+        self.write("net.yaml", MODEL)
+
+    def layers(self, *more):
+        return json.loads(self.works("bench", "layers", "net.yaml", "--batch", "6", "--rounds", "2",
+                                     "--json", *more).stdout)
+
+    def test_every_layer_and_direction_once(self):
+        report = self.layers("--threads", "1")
+        parts = [(row["name"], row["part"]) for row in report["layers"]]
+        self.assertEqual(len(parts), len(set(parts)))
+        for part in ("forward", "backward-weights", "backward"):
+            self.assertIn(("linear1", part), parts)
+        self.assertIn(("conv1", "backward-weights"), parts)
+        self.assertNotIn(("conv1", "backward"), parts, "pictures have no gradient")
+        self.assertIn(("relu1", "backward"), parts)
+        self.assertIn(("update", ""), parts)
+        self.assertAlmostEqual(sum(row["share_of_step"] for row in report["layers"]), 1, 1)
+        kinds = [(row["kind"], row["part"]) for row in report["kinds"]]
+        self.assertEqual(kinds.count(("conv", "forward")), 1)
+        self.assertEqual(len(kinds), len(set(kinds)))
+
+    def test_rates_are_work_by_time(self):
+        for row in self.layers("--threads", "1")["layers"]:
+            if (row["name"], row["part"]) == ("conv1", "forward"):
+                self.assertAlmostEqual(row["gflops"] * row["seconds"] / (2e-9 * CONV1 * 6), 1, 3)
+                self.assertIn("direct", row["kernel"])
+            if (row["name"], row["part"]) == ("relu1", "forward"):
+                self.assertAlmostEqual(
+                    row["gbytes"] * row["seconds"] / (2e-9 * 4 * 120 * 24 * 6), 1, 3)
+
+    def test_the_recipe_can_be_set(self):
+        kernels = [row["kernel"] for row in self.layers("engine.kernels=blas", "--cpu-time",
+                                                        "--threads", "1")["layers"]]
+        self.assertTrue(any("blas" in kernel for kernel in kernels), kernels)
+
+    def test_text_names_layers_and_sums(self):
+        text = self.works("bench", "layers", "net.yaml", "--batch", "4", "--rounds", "1").stdout
+        self.assertIn("batchnorm1", text)
+        self.assertIn("sums by kind", text)
+
+
+class Step(bench.Bench):
+    def setUp(self):
+        super().setUp()
+        self.write("net.yaml", MODEL)
+
+    def check(self, report, ranks, leaf):
+        self.assertEqual((report["ranks"], report["batch"], report["leaf"]), (ranks, 8, leaf))
+        self.assertEqual(report["multiply_adds_a_picture"], A_STEP)
+        seconds = report["step_seconds"]
+        self.assertEqual(seconds, sorted(seconds))
+        self.assertAlmostEqual(report["pictures_per_second"] * seconds[1] / 8, 1, 3)
+        for key in ("ceiling_gflops", "start_to_first_step_seconds", "first_step_seconds",
+                    "peak_memory_mib"):
+            self.assertGreater(report[key], 0, key)
+
+    def test_alone(self):
+        report = json.loads(self.works("bench", "step", "net.yaml", "--batch", "8", "--steps", "3",
+                                       "--json").stdout)
+        self.check(report, 1, 8)
+
+    def test_on_ranks(self):
+        done = self.run_command(["mpirun", "-n", "2", bench.PROGRAM, "bench", "step", "net.yaml",
+                                 "--batch", "8", "--steps", "2", "--threads", "1", "--json",
+                                 "--oversubscribe"])
+        self.assertEqual(done.returncode, 0, done.stderr)
+        report = json.loads(done.stdout)
+        self.check(report, 2, 4)
+        self.assertGreaterEqual(report["peak_memory_all_ranks_mib"], report["peak_memory_mib"])
+
+    def test_text(self):
+        text = self.works("bench", "step", "net.yaml", "--batch", "4", "--leaf", "2", "--steps",
+                          "1").stdout
+        for words in ("leaves of 2", "of the ceiling", "start to first step", "peak memory"):
+            self.assertIn(words, text)
+
+    def test_wrong_use(self):
+        self.refuses(2, ["step'", "ceiling"], "bench", "stepp", "net.yaml")
+        self.refuses(2, ["MODEL"], "bench", "step")
+        self.refuses(2, ["power of two"], "bench", "step", "net.yaml", "--batch", "7", "--leaf",
+                     "2")
+        self.refuses(2, ["nowhere.yaml"], "bench", "layers", "nowhere.yaml")
+        self.refuses(2, ["egine"], "bench", "step", "net.yaml", "egine.kernels=blas")
+
+
+if __name__ == "__main__":
+    bench.main()

@@ -1,0 +1,64 @@
+#include "base/memory.h"
+#include "trainer/bench.h"
+#include "worker/tensor.h"
+
+#include <stdlib.h>
+
+/* Where results go that nobody wants. */
+static volatile float sink;
+
+static double products(const struct bench_machine *machine, int threads, long rounds) {
+    double start = bench_clock(machine->clock);
+#pragma omp parallel num_threads(threads)
+    sink = machine->kernels->ceiling.multiply_add(rounds);
+    double seconds = bench_clock(machine->clock) - start;
+    return 2.0 * CHANNEL_BLOCK * CEILING_PRODUCTS * (double)rounds * threads / seconds;
+}
+
+status bench_machine_init(
+    struct bench_machine *machine, int threads, clockid_t clock, bool memory) {
+    *machine = (struct bench_machine){.threads = threads, .clock = clock};
+    enum cpu_isa isa;
+    TRY(cpu_isa_choose(&isa));
+    machine->kernels = kernels_get(isa);
+    if (memory) {
+        TRY(MEMORY_ALLOCATE(&machine->memory, 2 * BENCH_MEMORY * (size_t)threads));
+    }
+    const long trial = 1000;
+    products(machine, threads, trial); /* threads start */
+    double rate = products(machine, 1, trial) / (2.0 * CHANNEL_BLOCK * CEILING_PRODUCTS);
+    machine->rounds = (long)(1e-3 * rate) + 1;
+    return STATUS_OK;
+}
+
+void bench_machine_release(struct bench_machine *machine) {
+    free(machine->memory);
+    *machine = (struct bench_machine){0};
+}
+
+double bench_machine_products(
+    const struct bench_machine *machine, int threads, double milliseconds) {
+    return products(machine, threads, (long)(milliseconds * (double)machine->rounds) + 1);
+}
+
+double bench_machine_read(const struct bench_machine *machine, int threads) {
+    double start = bench_clock(machine->clock);
+#pragma omp parallel for num_threads(threads) schedule(static, 1)
+    for (int t = 0; t < threads; t++) {
+        sink = machine->kernels->ceiling.read(
+            machine->memory + 2 * BENCH_MEMORY * (size_t)t, BENCH_MEMORY);
+    }
+    double seconds = bench_clock(machine->clock) - start;
+    return (double)(BENCH_MEMORY * sizeof(float)) * threads / seconds;
+}
+
+double bench_machine_copy(const struct bench_machine *machine, int threads) {
+    double start = bench_clock(machine->clock);
+#pragma omp parallel for num_threads(threads) schedule(static, 1)
+    for (int t = 0; t < threads; t++) {
+        float *in = machine->memory + 2 * BENCH_MEMORY * (size_t)t;
+        machine->kernels->ceiling.copy(in + BENCH_MEMORY, in, BENCH_MEMORY);
+    }
+    double seconds = bench_clock(machine->clock) - start;
+    return 2.0 * (double)(BENCH_MEMORY * sizeof(float)) * threads / seconds;
+}

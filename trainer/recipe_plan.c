@@ -1,0 +1,28 @@
+#include "trainer/recipe_plan.h"
+
+struct step_options recipe_step_options(const struct recipe *recipe) {
+    return (struct step_options){
+        .leaves = recipe_leaves(recipe),
+        .batch = recipe->train.batch,
+        .chunk = (int)recipe->train.chunk,
+        .bucket = (size_t)recipe->exchange.bucket,
+        .seed = (uint64_t)recipe->train.seed,
+        .algorithm = (enum exchange_algorithm)recipe->exchange.algorithm,
+    };
+}
+
+struct net_options recipe_net_options(
+    const struct recipe *recipe, int rank, int ranks, int threads, int smallest_leaf) {
+    const struct step_options options = recipe_step_options(recipe);
+    const struct step_room room = step_room(&options, rank, ranks);
+    return (struct net_options){
+        .pictures = room.pictures,
+        .leaves = room.leaves,
+        .leaf = room.leaf,
+        .smallest_leaf = smallest_leaf,
+        .threads = threads,
+        .training = true,
+        .engine = (enum engine_kernels)recipe->engine.kernels,
+        .loss = &recipe->train.loss,
+    };
+}
