@@ -5,6 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+clockid_t bench_clock_of(bool cpu_time) {
+    return cpu_time ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC;
+}
+
 double bench_clock(clockid_t clock) {
     struct timespec time;
     clock_gettime(clock, &time);

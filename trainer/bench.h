@@ -7,6 +7,7 @@
 #ifndef TRAINER_BENCH_H
 #define TRAINER_BENCH_H
 
+#include "base/memory.h"
 #include "trainer/commands/command.h"
 #include "trainer/job.h"
 #include "trainer/recipe.h"
@@ -29,6 +30,16 @@ struct bench_operations {
 };
 extern const struct bench_operations bench_ceiling, bench_layers, bench_step;
 
+/* The clock on the wall, or this process's share of the processors: for a machine that others use
+ * too. With the second, rates are those of one thread. */
+#define BENCH_CPU_TIME_OPTION(type, field)                                                         \
+    {                                                                                              \
+        "cpu_time", OPTION_SWITCH, offsetof(type, field),                                          \
+            .help = "the processor's time and not the clock's, where others use the machine too: " \
+                    "rates are those of one thread (with more, set OMP_WAIT_POLICY=passive)"       \
+    }
+clockid_t bench_clock_of(bool cpu_time);
+
 /* Seconds by `clock`. */
 double bench_clock(clockid_t clock);
 
@@ -49,8 +60,8 @@ struct bench_machine {
     const struct kernels *kernels;
     int threads;
     clockid_t clock;
-    float *memory; /* [threads][2][BENCH_MEMORY] */
-    long rounds;   /* of multiply-adds that take a thread about a millisecond */
+    struct arena memory; /* floats [threads][2][BENCH_MEMORY], on huge pages as a net's */
+    long rounds;         /* of multiply-adds that take a thread about a millisecond */
 };
 #define BENCH_MEMORY ((size_t)16 << 20) /* floats a thread reads: past every cache */
 

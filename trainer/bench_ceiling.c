@@ -4,12 +4,13 @@
 
 struct ceiling_options {
     int64_t rounds;
+    bool cpu_time;
 };
 
 static const struct option options_table[] = {
     {"rounds", OPTION_INTEGER, offsetof(struct ceiling_options, rounds), .initial = "15", .low = 1,
         .high = 999, .help = "how often each is measured, in turn; the median counts"},
-    OPTIONS_END};
+    BENCH_CPU_TIME_OPTION(struct ceiling_options, cpu_time), OPTIONS_END};
 
 enum { ALONE, ALL }; /* one thread of rank 0; all threads of all ranks */
 enum { PRODUCTS, READ, COPY, MEASURES };
@@ -68,7 +69,7 @@ static status run(const struct job *job, const struct command_line *line) {
     int threads;
     TRY(job_agree(job, job_plan_threads(&threads, job, all->threads, all->oversubscribe)));
     struct bench_machine machine;
-    status result = bench_machine_init(&machine, threads, CLOCK_MONOTONIC, true);
+    status result = bench_machine_init(&machine, threads, bench_clock_of(options->cpu_time), true);
     TRY_TO(done, result, job_agree(job, result));
     double rates[2][MEASURES];
     run_rounds(rates, &machine, job, (int)options->rounds);

@@ -13,10 +13,7 @@ struct layers_options {
 static const struct option options_table[] = {BENCH_MODEL_OPTIONS(struct layers_options, model),
     {"rounds", OPTION_INTEGER, offsetof(struct layers_options, rounds), .initial = "5", .low = 1,
         .high = 999, .help = "steps that are measured, after one that is not; medians count"},
-    {"cpu_time", OPTION_SWITCH, offsetof(struct layers_options, cpu_time),
-        .help = "the processor's time and not the clock's, where others use the machine too: rates "
-                "are those of one thread (with more, set OMP_WAIT_POLICY=passive)"},
-    OPTIONS_END};
+    BENCH_CPU_TIME_OPTION(struct layers_options, cpu_time), OPTIONS_END};
 
 /* What is timed: three parts of each layer, and then what belongs to no layer. */
 enum { FORWARD, WEIGHTS, BACKWARD, PARTS };
@@ -308,7 +305,7 @@ static status run(const struct job *job, const struct command_line *line) {
     TRY(bench_setup_init(&setup, job, line, &options->model));
     status result = STATUS_OK;
     TRY_TO(done, result, table_init(&table, &setup, (int)options->rounds));
-    clockid_t clock = options->cpu_time ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC;
+    clockid_t clock = bench_clock_of(options->cpu_time);
     TRY_TO(done, result, measure(&table, &setup, clock));
     take_medians(&table);
     if (job->rank == 0) {

@@ -1,8 +1,5 @@
-#include "base/memory.h"
 #include "trainer/bench.h"
 #include "worker/tensor.h"
-
-#include <stdlib.h>
 
 /* Where results go that nobody wants. */
 static volatile float sink;
@@ -22,7 +19,7 @@ status bench_machine_init(
     TRY(cpu_isa_choose(&isa));
     machine->kernels = kernels_get(isa);
     if (memory) {
-        TRY(MEMORY_ALLOCATE(&machine->memory, 2 * BENCH_MEMORY * (size_t)threads));
+        TRY(arena_init(&machine->memory, 2 * BENCH_MEMORY * (size_t)threads * sizeof(float)));
     }
     const long trial = 1000;
     products(machine, threads, trial); /* threads start */
@@ -32,7 +29,7 @@ status bench_machine_init(
 }
 
 void bench_machine_release(struct bench_machine *machine) {
-    free(machine->memory);
+    arena_release(&machine->memory);
     *machine = (struct bench_machine){0};
 }
 
@@ -41,12 +38,15 @@ double bench_machine_products(
     return products(machine, threads, (long)(milliseconds * (double)machine->rounds) + 1);
 }
 
+static float *memory_of(const struct bench_machine *machine, int thread) {
+    return (float *)machine->memory.base + 2 * BENCH_MEMORY * (size_t)thread;
+}
+
 double bench_machine_read(const struct bench_machine *machine, int threads) {
     double start = bench_clock(machine->clock);
 #pragma omp parallel for num_threads(threads) schedule(static, 1)
     for (int t = 0; t < threads; t++) {
-        sink = machine->kernels->ceiling.read(
-            machine->memory + 2 * BENCH_MEMORY * (size_t)t, BENCH_MEMORY);
+        sink = machine->kernels->ceiling.read(memory_of(machine, t), BENCH_MEMORY);
     }
     double seconds = bench_clock(machine->clock) - start;
     return (double)(BENCH_MEMORY * sizeof(float)) * threads / seconds;
@@ -56,7 +56,7 @@ double bench_machine_copy(const struct bench_machine *machine, int threads) {
     double start = bench_clock(machine->clock);
 #pragma omp parallel for num_threads(threads) schedule(static, 1)
     for (int t = 0; t < threads; t++) {
-        float *in = machine->memory + 2 * BENCH_MEMORY * (size_t)t;
+        float *in = memory_of(machine, t);
         machine->kernels->ceiling.copy(in + BENCH_MEMORY, in, BENCH_MEMORY);
     }
     double seconds = bench_clock(machine->clock) - start;
