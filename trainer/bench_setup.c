@@ -67,8 +67,11 @@ static status open_step(struct bench_setup *setup) {
     const struct recipe *recipe = &setup->recipe;
     const struct job *job = setup->job;
     const struct step_options options = recipe_step_options(recipe);
-    const struct net_options plan =
+    const int first_core = job_first_core(job, setup->threads);
+    struct net_options plan =
         recipe_net_options(recipe, job->rank, job->ranks, setup->threads, (int)recipe->train.leaf);
+    plan.pin = first_core >= 0;
+    plan.first_core = first_core;
     TRY(net_create(&setup->net, recipe->model, &plan));
     TRY(net_initialise(setup->net, options.seed));
     TRY(optimizer_create(&setup->optimizer, setup->net, &recipe->train.optimizer, setup->threads));
