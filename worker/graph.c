@@ -213,6 +213,24 @@ static status make_node(struct graph *graph, struct node **out, enum node_kind k
     return STATUS_OK;
 }
 
+/* A value of a line: one scalar, or a list of those between commas. */
+static status make_value(
+    struct graph *graph, struct node **out, const char *key, char *text, const struct node *place) {
+    char *rest, *comma = strchr(text, ',');
+    TRY(make_node(graph, out, comma == NULL ? NODE_SCALAR : NODE_LIST, key, place));
+    if (comma == NULL) {
+        (*out)->text = text;
+        return STATUS_OK;
+    }
+    struct node **end = &(*out)->child;
+    for (char *word = strtok_r(text, ",", &rest); word != NULL; word = strtok_r(NULL, ",", &rest)) {
+        TRY(make_node(graph, end, NODE_SCALAR, NULL, place));
+        (*end)->text = word;
+        end = &(*end)->next;
+    }
+    return STATUS_OK;
+}
+
 status graph_add_line(struct graph *graph, const struct graph_scope *scope, const struct node *node,
     const char *format, ...) {
     char *line;
@@ -234,8 +252,7 @@ status graph_add_line(struct graph *graph, const struct graph_scope *scope, cons
     for (char *word = strtok_r(NULL, " ", &rest); word != NULL; word = strtok_r(NULL, " ", &rest)) {
         char *value = strchr(word, '=');
         *value++ = '\0';
-        TRY(make_node(graph, end, NODE_SCALAR, word, node));
-        (*end)->text = value;
+        TRY(make_value(graph, end, word, value, node));
         end = &(*end)->next;
     }
     return add_entry(graph, scope, entry, 1);

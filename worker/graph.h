@@ -63,7 +63,7 @@ status graph_add_list(
     struct graph *graph, const struct graph_scope *scope, const struct node *list);
 
 /* One entry of a list written as a line: "conv name=conv1 out=64 bias=false" is
- * `conv: {name: conv1, out: 64, bias: false}`, standing at `node`. */
+ * `conv: {name: conv1, out: 64, bias: false}`, standing at `node`; "kernel=1,7" is a list. */
 status graph_add_line(struct graph *graph, const struct graph_scope *scope, const struct node *node,
     const char *format, ...) __attribute__((format(printf, 4, 5)));
 

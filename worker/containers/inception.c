@@ -34,15 +34,16 @@ static const struct option inception_options[] = {
         .help = "batch norm after every convolution, as torchvision has it"},
     LAYER_NAME_OPTION, OPTIONS_END};
 
-/* Convolution, norm and rectifier below `unit`. */
+/* Convolution and rectifier below `unit`, with a norm between them or not. */
 static status add_unit(struct graph *graph, const struct graph_scope *scope,
     const struct node *node, const char *unit, int64_t out, int64_t kernel, bool norm) {
-    TRY(graph_add_line(graph, scope, node,
-        "conv name=%s.conv out=%lld kernel=%lld pad=%lld bias=%s", unit, (long long)out,
-        (long long)kernel, (long long)kernel / 2, norm ? "false" : "true"));
     if (norm) {
-        TRY(graph_add_line(graph, scope, node, "batchnorm name=%s.bn eps=0.001", unit));
+        return graph_add_line(graph, scope, node,
+            "basic_conv name=%s out=%lld kernel=%lld pad=%lld", unit, (long long)out,
+            (long long)kernel, (long long)kernel / 2);
     }
+    TRY(graph_add_line(graph, scope, node, "conv name=%s.conv out=%lld kernel=%lld pad=%lld", unit,
+        (long long)out, (long long)kernel, (long long)kernel / 2));
     return graph_add_line(graph, scope, node, "relu name=%s.relu", unit);
 }
 

@@ -19,7 +19,14 @@
     LAYER(container_repeat)                                                                        \
     LAYER(container_bottleneck)                                                                    \
     LAYER(container_basic_block)                                                                   \
-    LAYER(container_inception)
+    LAYER(container_basic_conv)                                                                    \
+    LAYER(container_inception)                                                                     \
+    LAYER(container_inception_bn)                                                                  \
+    LAYER(container_inception_a)                                                                   \
+    LAYER(container_inception_b)                                                                   \
+    LAYER(container_inception_c)                                                                   \
+    LAYER(container_inception_d)                                                                   \
+    LAYER(container_inception_e)
 
 #define DECLARE(operations) extern const struct layer_operations operations;
 LAYERS(DECLARE)
