@@ -1,4 +1,4 @@
-/* exp, log, tanh and the logistic function of floats, for the insides of kernels: no branches and
+/* exp, exp - 1, log, log(1 + x), tanh and the logistic function of floats, for the insides of kernels: no branches and
  * no calls, so that a loop over them becomes vector code on every instruction set, and explicit
  * fused multiply-adds, so that all give the same bits (built with -ffp-contract=off). Without
  * hardware fused multiply-adds (the portable kernels) they are as exact, and slow.
@@ -55,6 +55,15 @@ static inline float math_float_exp(float x) {
     return x != x ? x : result;
 }
 
+/* e^x - 1 for x <= 0, without loss where x is small: (2^n - 1) + 2^n p. */
+static inline float math_float_expm1(float x) {
+    uint32_t scale_bits;
+    float p = math_float_reduced_exp(&scale_bits, x < -80 ? -80 : x); /* -1 long before */
+    float scale = math_float_from_bits(math_float_bits(1) + scale_bits);
+    float result = fmaf(scale, p, scale - 1);
+    return x != x ? x : result;
+}
+
 /* 1 / (1 + e^-x) */
 static inline float math_float_logistic(float x) {
     return 1 / (1 + math_float_exp(-x));
@@ -92,6 +101,14 @@ static inline float math_float_log(float x) {
     result = x <= -0x1p-126f ? NAN : result;
     result = x == INFINITY ? INFINITY : result;
     return x != x ? x : result;
+}
+
+/* log(1 + x) for 0 <= x <= 1: what 1 + x loses to rounding is made good by the ratio of the two. */
+static inline float math_float_log1p(float x) {
+    float u = 1 + x;
+    float ratio = x / (u == 1 ? 1 : u - 1);
+    float result = math_float_log(u) * ratio;
+    return u == 1 ? x : result;
 }
 
 #endif

@@ -5,6 +5,21 @@
 #include <float.h>
 #include <stdio.h>
 
+/* Over the sides on which they are defined. */
+static inline __attribute__((always_inline)) float math_float_expm1_below(float x) {
+    return math_float_expm1(x > 0 ? -x : x);
+}
+static double expm1_below(double x) {
+    return expm1(-fabs(x));
+}
+static inline __attribute__((always_inline)) float math_float_log1p_inside(float x) {
+    float size = x < 0 ? -x : x;
+    return math_float_log1p(size > 1 ? 1 / size : size);
+}
+static double log1p_inside(double x) {
+    return log1p(fabs(x) > 1 ? (double)(1 / fabsf((float)x)) : fabs(x));
+}
+
 /* The functions compiled for each instruction set, as kernels will. */
 typedef void loop(float *out, const float *in, int count);
 
@@ -18,7 +33,9 @@ typedef void loop(float *out, const float *in, int count);
     LOOP(exp, suffix, attribute)                                                                   \
     LOOP(log, suffix, attribute)                                                                   \
     LOOP(tanh, suffix, attribute)                                                                  \
-    LOOP(logistic, suffix, attribute)
+    LOOP(logistic, suffix, attribute)                                                              \
+    LOOP(expm1_below, suffix, attribute)                                                           \
+    LOOP(log1p_inside, suffix, attribute)
 
 LOOPS(portable, )
 #if defined(__x86_64__)
@@ -46,6 +63,8 @@ static const struct {
     {"log", ROW(log), log, 2, 0x9afd7e9bea54f067},
     {"tanh", ROW(tanh), tanh, 3, 0xcb9a6c7d536ee0d1},
     {"logistic", ROW(logistic), logistic, 3, 0x40fd946ee40af88e},
+    {"expm1", ROW(expm1_below), expm1_below, 3, 0xdda8a548a003c5c6},
+    {"log1p", ROW(log1p_inside), log1p_inside, 3, 0xb335019df7957a14},
 };
 #define FUNCTIONS (int)(sizeof functions / sizeof functions[0])
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const models[] = {MODEL_LENET, MODEL_RESIDUAL};
+static const char *const models[] = {MODEL_LENET, MODEL_RESIDUAL, MODEL_LAYERS};
 #define MODELS 2
 
 /* 21 pictures in 8 leaves: uneven ones. */

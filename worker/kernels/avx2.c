@@ -121,6 +121,7 @@ KERNEL_INLINE void v16_transpose(float *out, ptrdiff_t out_row, const float *in,
     transpose_quadrant(out + 8 * out_row + 8, out_row, in + 8 * in_row + 8, in_row);
 }
 
+#include "worker/kernels/activation.inc"
 #include "worker/kernels/elementwise.inc"
 #include "worker/kernels/lrn.inc"
 #define TILE_ROWS  6
@@ -133,6 +134,7 @@ const struct kernels kernels_avx2 = {
     .isa = CPU_ISA_AVX2,
     .product = PRODUCT_KERNELS,
     .elementwise = ELEMENTWISE_KERNELS,
+    .activation = ACTIVATION_KERNELS,
     .lrn = LRN_KERNELS,
     .ceiling = CEILING_KERNELS,
 };

@@ -97,6 +97,7 @@ KERNEL_INLINE void v16_transpose(float *out, ptrdiff_t out_row, const float *in,
     }
 }
 
+#include "worker/kernels/activation.inc"
 #include "worker/kernels/elementwise.inc"
 #include "worker/kernels/lrn.inc"
 #define TILE_ROWS  14
@@ -109,6 +110,7 @@ const struct kernels kernels_avx512 = {
     .isa = CPU_ISA_AVX512,
     .product = PRODUCT_KERNELS,
     .elementwise = ELEMENTWISE_KERNELS,
+    .activation = ACTIVATION_KERNELS,
     .lrn = LRN_KERNELS,
     .ceiling = CEILING_KERNELS,
 };

@@ -12,6 +12,7 @@
 #define WORKER_KERNELS_KERNELS_H
 
 #include "base/cpu.h"
+#include "worker/kernels/activation.h"
 #include "worker/kernels/ceiling.h"
 #include "worker/kernels/elementwise.h"
 #include "worker/kernels/lrn.h"
@@ -24,6 +25,7 @@ struct kernels {
     enum cpu_isa isa;
     struct product_kernels product;
     struct elementwise_kernels elementwise;
+    struct activation_kernels activation;
     struct lrn_kernels lrn;
     struct ceiling_kernels ceiling;
 };

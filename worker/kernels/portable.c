@@ -110,6 +110,7 @@ KERNEL_INLINE void v16_transpose(float *out, ptrdiff_t out_row, const float *in,
     }
 }
 
+#include "worker/kernels/activation.inc"
 #include "worker/kernels/elementwise.inc"
 #include "worker/kernels/lrn.inc"
 #define TILE_ROWS  4
@@ -122,6 +123,7 @@ const struct kernels kernels_portable = {
     .isa = CPU_ISA_PORTABLE,
     .product = PRODUCT_KERNELS,
     .elementwise = ELEMENTWISE_KERNELS,
+    .activation = ACTIVATION_KERNELS,
     .lrn = LRN_KERNELS,
     .ceiling = CEILING_KERNELS,
 };

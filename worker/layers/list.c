@@ -8,11 +8,18 @@
     LAYER(layer_lrn)                                                                               \
     LAYER(layer_batchnorm)                                                                         \
     LAYER(layer_relu)                                                                              \
+    LAYER(layer_leaky_relu)                                                                        \
+    LAYER(layer_prelu)                                                                             \
+    LAYER(layer_rrelu)                                                                             \
+    LAYER(layer_elu)                                                                               \
+    LAYER(layer_softplus)                                                                          \
     LAYER(layer_tanh)                                                                              \
     LAYER(layer_sigmoid)                                                                           \
     LAYER(layer_softmax)                                                                           \
     LAYER(layer_dropout)                                                                           \
     LAYER(layer_flatten)                                                                           \
+    LAYER(layer_scale)                                                                             \
+    LAYER(container_subsample)                                                                     \
     LAYER(container_residual)                                                                      \
     LAYER(container_branches)                                                                      \
     LAYER(container_auxiliary)                                                                     \

@@ -3,18 +3,9 @@
 
 static void forward(
     const struct layer *layer, const struct layer_run *run, const struct pass *pass) {
-    const struct tensor *out = &layer->output[0]->activation;
-    layer_map(
-        out, &layer->input[0]->activation, pass->pictures, run->kernels->elementwise.sigmoid, run);
-    int last = shape_blocks(out->shape.channels) - 1;
-    int lanes = out->shape.channels - last * CHANNEL_BLOCK;
-#pragma omp parallel for num_threads(run->threads) schedule(static)
-    for (int n = 0; n < pass->pictures; n++) {
-        for (int h = 0; lanes < CHANNEL_BLOCK && h < out->shape.height; h++) {
-            run->kernels->elementwise.clear_lanes(
-                tensor_at(out, n, last, h, 0), lanes, (size_t)out->shape.width * CHANNEL_BLOCK);
-        }
-    }
+    layer_map(&layer->output[0]->activation, &layer->input[0]->activation, pass->pictures,
+        run->kernels->elementwise.sigmoid, run);
+    activation_clear_padding(layer, run, pass->pictures);
 }
 
 static void backward(

@@ -8,6 +8,12 @@
     REFERENCE(lrn)                                                                                 \
     REFERENCE(batchnorm)                                                                           \
     REFERENCE(relu)                                                                                \
+    REFERENCE(leaky_relu)                                                                          \
+    REFERENCE(prelu)                                                                               \
+    REFERENCE(rrelu)                                                                               \
+    REFERENCE(elu)                                                                                 \
+    REFERENCE(softplus)                                                                            \
+    REFERENCE(scale)                                                                               \
     REFERENCE(tanh)                                                                                \
     REFERENCE(sigmoid)                                                                             \
     REFERENCE(softmax)                                                                             \

@@ -37,4 +37,25 @@
     "  - avgpool: {global: true}\n"                                                                \
     "  - linear: {out: 7, name: fc}\n"
 
+/* The layers that the other two do not have. */
+#define MODEL_LAYERS                                                                               \
+    "input: {channels: 3, height: 9, width: 8}\n"                                                  \
+    "layers:\n"                                                                                    \
+    "  - conv: {out: 19, kernel: 3, pad: 1}\n"                                                     \
+    "  - prelu:\n"                                                                                 \
+    "  - lrn: {alpha: 0.5}\n"                                                                      \
+    "  - maxpool: {kernel: 3, stride: 2, ceil: true}\n"                                            \
+    "  - conv: {out: 21, kernel: 3, pad: 1}\n"                                                     \
+    "  - elu: 0.7\n"                                                                               \
+    "  - lrn: {size: 3, alpha: 0.8, beta: 0.6, within: true}\n"                                    \
+    "  - subsample:\n"                                                                             \
+    "  - rrelu:\n"                                                                                 \
+    "  - prelu: {shared: true}\n"                                                                  \
+    "  - avgpool: {adaptive: [3, 1]}\n"                                                            \
+    "  - linear: {out: 20}\n"                                                                      \
+    "  - softplus: 2\n"                                                                            \
+    "  - linear: {out: 18}\n"                                                                      \
+    "  - leaky_relu:\n"                                                                            \
+    "  - linear: {out: 10}\n"
+
 #endif
