@@ -47,9 +47,11 @@ void net_report_print(FILE *out, const struct net *net) {
         shape_text(net_input_shape(net), shape, sizeof shape));
     for (int i = 0; i < net_layer_count(net); i++) {
         struct layer_report report = net_layer_report(net, i);
-        fprintf(out, "%-*s  %-12s %-14s %14s %16s  %s\n", width, report.name, report.kind,
+        bool fused = *report.fused != '\0';
+        fprintf(out, "%-*s  %-12s %-14s %14s %16s  %s%s\n", width, report.name, report.kind,
             shape_text(report.output, shape, sizeof shape), grouped(parameters, report.parameters),
-            grouped(multiply_adds, report.multiply_adds), report.kernel);
+            grouped(multiply_adds, report.multiply_adds), fused ? "fused into " : "",
+            fused ? report.fused : report.kernel);
     }
     int64_t all_parameters, all_multiply_adds;
     add_sums(&all_parameters, &all_multiply_adds, net);
@@ -73,9 +75,10 @@ json_t *net_report_json(const struct net *net) {
     for (int i = 0; i < net_layer_count(net); i++) {
         struct layer_report report = net_layer_report(net, i);
         json_array_append_new(list,
-            json_pack("{s:s, s:s, s:o, s:I, s:I, s:s}", "name", report.name, "kind", report.kind,
-                "output", shape_json(report.output), "parameters", (json_int_t)report.parameters,
-                "multiply_adds", (json_int_t)report.multiply_adds, "kernel", report.kernel));
+            json_pack("{s:s, s:s, s:o, s:I, s:I, s:s, s:s}", "name", report.name, "kind",
+                report.kind, "output", shape_json(report.output), "parameters",
+                (json_int_t)report.parameters, "multiply_adds", (json_int_t)report.multiply_adds,
+                "kernel", report.kernel, "fused", report.fused));
     }
     int64_t parameters, multiply_adds;
     add_sums(&parameters, &multiply_adds, net);

@@ -121,6 +121,7 @@ static status add_layer(struct graph *graph, struct layer **out,
     for (int i = 0; i < outputs; i++) {
         TRY(add_value(graph, &layer->output[i], layer->number));
     }
+    layer->result = layer->output[0];
     graph->layer[graph->layers++] = layer;
     *out = layer;
     return plan_layer(graph, layer);

@@ -43,6 +43,8 @@ enum layer_flags {
     LAYER_GRADIENT_IN_PLACE = 8, /* the gradient of input 0 may lie where that of output 0 does */
     LAYER_VIEW = 16,             /* outputs are the input's memory: forward has nothing to do */
     LAYER_GRADIENT_VIEW = 32,    /* gradients of the inputs are the output's: nothing to do */
+    LAYER_CARRIES_ADD = 64,      /* can do the work of an add of its output that follows */
+    LAYER_CARRIES_RELU = 128,    /* ... and of a relu */
 };
 
 /* What a layer may reckon with at planning. */
@@ -77,6 +79,12 @@ struct layer {
     int parameters;
     struct parameter *parameter[LAYER_PARAMETERS];
 
+    /* Set by worker/fusion.h: */
+    const struct layer *carrier; /* the layer that does this one's work; NULL: itself */
+    const struct value *addend;  /* what this one adds to its output; NULL: nothing */
+    bool rectifies;              /* whether it then sets to 0 what is below */
+    const struct value *result;  /* where that goes: output[0] where it carries no layer */
+
     void *saved; /* given before the first pass */
 };
 
@@ -109,6 +117,8 @@ struct layer_operations {
 extern const struct layer_operations layer_fork;   /* one input, several outputs: the same */
 extern const struct layer_operations layer_add;    /* the sum of two inputs */
 extern const struct layer_operations layer_concat; /* channels of the inputs one after another */
+/* What others can carry, beside layer_add. */
+extern const struct layer_operations layer_relu;
 
 /* Every table of options of a layer ends with this line, every struct starts with `const char
  * *name` (the first option of a table is what `kind: value` sets). */

@@ -45,6 +45,12 @@ static bool runs(const struct planning *p, const struct layer *layer) {
     return p->training || !layer->training_only;
 }
 
+/* The layer that does the work of number `number`: its time is that of the work. */
+static const struct layer *worker_of(const struct planning *p, int number) {
+    const struct layer *layer = p->graph->layer[number];
+    return layer->carrier != NULL ? layer->carrier : layer;
+}
+
 static bool may_overwrite_input(const struct planning *p, const struct layer *layer) {
     const struct value *input = layer->input[0];
     if ((layer->flags & LAYER_IN_PLACE) == 0 || p->plan->storage[input->storage].shared ||
@@ -66,7 +72,9 @@ static void assign_activations(struct planning *p) {
         struct layer *layer = graph->layer[i];
         for (int o = 0; runs(p, layer) && o < layer->outputs; o++) {
             struct value *output = layer->output[o];
-            if ((layer->flags & LAYER_VIEW) != 0) {
+            if (layer->carrier != NULL) {
+                output->storage = layer->carrier->output[0]->storage;
+            } else if ((layer->flags & LAYER_VIEW) != 0) {
                 output->storage = layer->input[0]->storage;
                 p->plan->storage[output->storage].shared = true;
             } else if (o == 0 && may_overwrite_input(p, layer)) {
@@ -93,7 +101,9 @@ static void assign_gradients(struct planning *p) {
             if (!input->wants_gradient) {
                 continue;
             }
-            if ((layer->flags & LAYER_GRADIENT_VIEW) != 0) {
+            if (layer->carrier != NULL && layer->carrier->addend == NULL) {
+                input->gradient_storage = over; /* nobody else reads it */
+            } else if ((layer->flags & LAYER_GRADIENT_VIEW) != 0) {
                 input->gradient_storage = over;
                 p->plan->storage[over].shared = true;
             } else if (j == 0 && (layer->flags & LAYER_GRADIENT_IN_PLACE) != 0 &&
@@ -107,39 +117,54 @@ static void assign_gradients(struct planning *p) {
     }
 }
 
+/* Whether backward of the layer that makes a value reads it. */
+static bool maker_reads(const struct planning *p, const struct value *value) {
+    const struct layer *maker = p->graph->layer[value->maker];
+    if (maker->carrier != NULL) { /* without an addend it knows the sign from its input */
+        return value == maker->carrier->result && maker->carrier->rectifies &&
+               maker->carrier->addend != NULL;
+    }
+    return (maker->flags & LAYER_NEEDS_OUTPUT) != 0;
+}
+
 /* Lives from its maker to its last reader. */
 static void keep_activation(struct planning *p, const struct value *value) {
-    const struct graph *graph = p->graph;
-    const struct layer *maker = value->maker < 0 ? NULL : graph->layer[value->maker];
-    const struct layer *taker = value->taker < 0 ? NULL : graph->layer[value->taker];
+    int count = p->graph->layers;
     if (value->storage < 0) {
         return;
     }
-    keep(p, value->storage, maker == NULL ? 0 : memory_plan_forward_time(maker->number));
-    if (maker != NULL && p->training && (maker->flags & LAYER_NEEDS_OUTPUT) != 0) {
-        keep(p, value->storage, memory_plan_backward_time(maker->number, graph->layers));
+    if (value->maker < 0) {
+        keep(p, value->storage, 0);
+    } else {
+        int maker = worker_of(p, value->maker)->number;
+        keep(p, value->storage, memory_plan_forward_time(maker));
+        if (p->training && maker_reads(p, value)) {
+            keep(p, value->storage, memory_plan_backward_time(maker, count));
+        }
     }
-    if (taker != NULL) {
-        keep(p, value->storage, memory_plan_forward_time(taker->number));
+    if (value->taker >= 0) {
+        const struct layer *taker = p->graph->layer[value->taker];
+        int number = worker_of(p, value->taker)->number;
+        keep(p, value->storage, memory_plan_forward_time(number));
         want_border(p, value->storage, taker->input_border);
         if (p->training && (taker->flags & LAYER_NEEDS_INPUT) != 0) {
-            keep(p, value->storage, memory_plan_backward_time(taker->number, graph->layers));
+            keep(p, value->storage, memory_plan_backward_time(number, count));
         }
     } else { /* an output: can be asked for until the next forward */
-        keep(p, value->storage, 2 * graph->layers + 2);
+        keep(p, value->storage, 2 * count + 2);
     }
 }
 
 static void keep_gradient(struct planning *p, const struct value *value) {
-    const struct graph *graph = p->graph;
-    if (value->gradient_storage < 0) {
+    int count = p->graph->layers, storage = value->gradient_storage;
+    if (storage < 0) {
         return;
     }
-    keep(p, value->gradient_storage,
-        value->taker < 0 ? memory_plan_loss_time(graph->layers)
-                         : memory_plan_backward_time(value->taker, graph->layers));
-    keep(p, value->gradient_storage, memory_plan_backward_time(value->maker, graph->layers));
-    want_border(p, value->gradient_storage, graph->layer[value->maker]->gradient_border);
+    keep(p, storage,
+        value->taker < 0 ? memory_plan_loss_time(count)
+                         : memory_plan_backward_time(worker_of(p, value->taker)->number, count));
+    keep(p, storage, memory_plan_backward_time(worker_of(p, value->maker)->number, count));
+    want_border(p, storage, p->graph->layer[value->maker]->gradient_border);
 }
 
 /* By time, then by number; lists are short and nearly sorted. */

@@ -1,6 +1,7 @@
 #include "worker/net_internal.h"
 
 #include "base/memory.h"
+#include "worker/fusion.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -88,6 +89,9 @@ static status plan_net(struct net *net, const struct node *model) {
     net->output = net->graph.current;
     TRY(lay_out_parameters(net));
     TRY(plan_losses(net));
+    if (!options->unfused) {
+        fusion_plan(&net->graph);
+    }
     TRY(memory_plan_create(&net->plan, &net->graph, net->options.pictures, net->options.training));
     return net->options.plan_only ? STATUS_OK : take_memory(net);
 }
@@ -188,6 +192,7 @@ struct layer_report net_layer_report(const struct net *net, int index) {
         .name = layer->name,
         .kind = layer->operations->kind.name,
         .kernel = layer->kernel == NULL ? "" : layer->kernel,
+        .fused = layer->carrier == NULL ? "" : layer->carrier->name,
         .output = layer->output[0]->shape,
         .parameters = learnable,
         .multiply_adds = layer->multiply_adds,

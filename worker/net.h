@@ -33,6 +33,7 @@ struct net_options {
     enum engine_kernels engine;
     const struct choice *loss; /* worker/loss.h; NULL: none (predict) */
     bool plan_only;            /* inspect: no memory is reserved, nothing can be run */
+    bool unfused;              /* tests: every layer does its own work, see worker/fusion.h */
 };
 
 struct net;
@@ -108,6 +109,7 @@ const char *net_find_not_finite(
 struct layer_report {
     const char *name, *kind;
     const char *kernel; /* "direct avx512 3x3 14x32", "blas im2col", ...: "" if none */
+    const char *fused;  /* the layer that does its work too: "" if none */
     struct shape output;
     int64_t parameters;    /* learnable elements, statistics not counted */
     int64_t multiply_adds; /* of forward, a picture */

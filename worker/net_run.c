@@ -84,7 +84,9 @@ bool net_forward_layer(struct net *net, const struct pass *pass, int index) {
         return false;
     }
     net_begin_storages(net, memory_plan_forward_time(index), pass->pictures);
-    layer->operations->forward(layer, &net->run, pass);
+    if (layer->carrier == NULL) {
+        layer->operations->forward(layer, &net->run, pass);
+    }
     end_blocks(net, memory_plan_forward_time(index));
     part_done(net, index, NET_PART_FORWARD);
     return true;
@@ -120,7 +122,7 @@ void net_backward(struct net *net, const struct pass *pass, const struct net_hoo
         const struct layer *layer = net->graph.layer[i];
         int time = memory_plan_backward_time(i, net->graph.layers);
         net_begin_storages(net, time, pass->pictures);
-        if (layer->output[0]->wants_gradient) {
+        if (layer->carrier == NULL && layer->output[0]->wants_gradient) {
             layer->operations->backward(layer, &net->run, pass);
         }
         end_blocks(net, time);

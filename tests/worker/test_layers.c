@@ -97,7 +97,9 @@ static void compare_with_reference(
     const struct layer_case *layer_case, const struct net_case_options *options, bool differences) {
     struct net_case c;
     struct net_trace trace;
-    net_case_init(&c, model_of(layer_case), options);
+    struct net_case_options unfused = *options;
+    unfused.unfused = true;
+    net_case_init(&c, model_of(layer_case), &unfused);
     net_trace_run(&trace, &c);
     bool seen = false;
     for (int i = 0; i < net_layer_count(c.net); i++) {

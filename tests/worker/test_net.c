@@ -78,6 +78,95 @@ static void test_net__reads_no_memory_after_its_time(void) {
     }
 }
 
+/* Also where a value is added that branches on, a sum is rectified that is added to again, and the
+ * net ends in what is carried. */
+#define MODEL_FUSED                                                                                \
+    "input: {channels: 3, height: 7, width: 6}\n"                                                  \
+    "layers:\n"                                                                                    \
+    "  - conv: {out: 20, kernel: 3, pad: 1}\n"                                                     \
+    "  - residual: {body: [{batchnorm: {}}], shortcut: [{conv: {out: 20, kernel: 1}}]}\n"          \
+    "  - residual: {body: [{batchnorm: {}}, {relu: {}}]}\n"                                        \
+    "  - residual: {body: [{conv: {out: 20, kernel: 1}}, {batchnorm: {}}]}\n"                      \
+    "  - residual: {body: [{conv: {out: 20, kernel: 1}}, {batchnorm: {}}], shortcut: [{conv: "     \
+    "{out: 20, kernel: 3, pad: 1}}, {batchnorm: {}}]}\n"                                           \
+    "  - relu:\n"                                                                                  \
+    "  - dropout: 0.3\n"                                                                           \
+    "  - residual: {body: [{batchnorm: {}}]}\n"                                                    \
+    "  - relu:\n"                                                                                  \
+    "  - batchnorm:\n"                                                                             \
+    "  - relu:\n"                                                                                  \
+    "  - maxpool: {kernel: 2}\n"                                                                   \
+    "  - conv: {out: 7, kernel: 3}\n"                                                              \
+    "  - batchnorm:\n"                                                                             \
+    "  - relu:\n"
+
+static void compare_fused(const char *model, bool evaluation) {
+    struct net_case fused, unfused;
+    struct net_case_options options = plain;
+    options.evaluation = evaluation;
+    net_case_init(&fused, model, &options);
+    options.unfused = true;
+    net_case_init(&unfused, model, &options);
+    net_case_copy(&fused, &unfused);
+    size_t elements = 21 * shape_elements(net_output_shape(fused.net));
+    float *a = malloc(elements * sizeof(float)), *b = malloc(elements * sizeof(float));
+    for (int run = 0; run < 2; run++) { /* the second reads nothing after its time */
+        fused.net->poison = run == 1;
+        net_case_run(&fused);
+        net_case_run(&unfused);
+        net_output(a, fused.net, 21);
+        net_output(b, unfused.net, 21);
+        CU_ASSERT_EQUAL(memcmp(a, b, elements * sizeof(float)), 0);
+        if (!evaluation) {
+            assert_same_gradient(&fused, &unfused);
+        }
+    }
+    CU_ASSERT_TRUE(
+        net_memory_report(fused.net).activations <= net_memory_report(unfused.net).activations);
+    free(a);
+    free(b);
+    net_case_release(&fused);
+    net_case_release(&unfused);
+}
+
+static void test_net__gives_the_same_bits_fused_and_unfused(void) {
+    for (int evaluation = 0; evaluation < 2; evaluation++) {
+        compare_fused(MODEL_LENET, evaluation);
+        compare_fused(MODEL_RESIDUAL, evaluation);
+        compare_fused(MODEL_FUSED, evaluation);
+    }
+}
+
+static void assert_fused(const struct net *net, const char *name, const char *into) {
+    for (int i = 0; i < net_layer_count(net); i++) {
+        struct layer_report report = net_layer_report(net, i);
+        if (strcmp(report.name, name) == 0) {
+            CU_ASSERT_STRING_EQUAL(report.fused, into);
+            return;
+        }
+    }
+    CU_FAIL("no such layer");
+}
+
+static void test_net__fuses_what_follows_batch_norm(void) {
+    struct net_case c;
+    net_case_init(&c, MODEL_RESIDUAL, &plain);
+    assert_fused(c.net, "bn1", "");
+    assert_fused(c.net, "relu1", "bn1");
+    assert_fused(c.net, "layer1.0.add", "layer1.0.bn2");
+    assert_fused(c.net, "layer2.0.add", "layer2.0.downsample.1");
+    assert_fused(c.net, "layer2.0.bn2", "");
+    net_case_release(&c);
+    net_case_init(&c, MODEL_FUSED, &plain);
+    assert_fused(c.net, "residual1.add", ""); /* what comes last on the shortcut is no batch norm */
+    assert_fused(c.net, "residual2.body.relu1", "residual2.body.batchnorm1");
+    assert_fused(c.net, "residual2.add", "");
+    assert_fused(c.net, "residual3.add", "residual3.body.batchnorm1");
+    assert_fused(c.net, "residual4.add", "residual4.shortcut.batchnorm1");
+    assert_fused(c.net, "relu1", "residual4.shortcut.batchnorm1");
+    net_case_release(&c);
+}
+
 /* The part of a pass that is one subtree, as a pass of its own. */
 static void run_part(struct net_case *c, const struct net_case *whole, struct subtree part) {
     static const struct subtree all_of_it[] = {{0, 1}, {0, 2}, {0, 4}, {0, 8}};
@@ -141,7 +230,9 @@ static void test_net__layers_equal_references_in_the_whole(void) {
     for (int m = 0; m < MODELS; m++) {
         struct net_case c;
         struct net_trace trace;
-        net_case_init(&c, models[m], &plain);
+        struct net_case_options options = plain;
+        options.unfused = true;
+        net_case_init(&c, models[m], &options);
         net_trace_run(&trace, &c);
         for (int i = 0; i < net_layer_count(c.net); i++) {
             net_trace_compare(&trace, &c, i, 1e-4);
@@ -262,7 +353,9 @@ static void test_net__gradient_predicts_the_loss(void) {
 
 TEST_MAIN("net", TEST(test_net__gives_the_same_bits_for_any_threads),
     TEST(test_net__gives_the_same_bits_on_every_instruction_set),
-    TEST(test_net__reads_no_memory_after_its_time), TEST(test_net__gives_the_same_bits_in_chunks),
+    TEST(test_net__reads_no_memory_after_its_time),
+    TEST(test_net__gives_the_same_bits_fused_and_unfused),
+    TEST(test_net__fuses_what_follows_batch_norm), TEST(test_net__gives_the_same_bits_in_chunks),
     TEST(test_net__layers_equal_references_in_the_whole),
     TEST(test_net__evaluates_alike_with_and_without_training),
     TEST(test_net__hooks_cover_the_vector_in_order),

@@ -17,6 +17,15 @@ struct elementwise_descent {
     bool nesterov;
 };
 
+/* Batch norm by channel, constants of 16 floats each: forward (in - mean) * scale + shift, and the
+ * gradient of its input out_gradient * scale + (in - mean) * slope + shift. */
+struct elementwise_line {
+    const float *mean, *scale, *shift;
+};
+struct elementwise_turn {
+    const float *scale, *slope, *shift;
+};
+
 struct elementwise_kernels {
     /* sum[i] += add[i]; any count, any alignment */
     void (*add)(float *sum, const float *add, size_t count);
@@ -50,15 +59,22 @@ struct elementwise_kernels {
 
     /* Batch norm, one row. By channel: sum = sum of in - pivot, square = sum of its square. */
     void (*moments)(float *sum, float *square, const float *in, const float *pivot, size_t count);
-    /* out = (in - mean) * scale + shift */
-    void (*normalise)(float *out, const float *in, const float *mean, const float *scale,
-        const float *shift, size_t count);
+    /* out = (in - mean) * scale + shift, plus `addend` where that is not NULL; where `rectify`,
+     * then 0 where that is < 0. The same bits as one kernel after the other. */
+    void (*normalise)(float *out, const float *in, const float *addend,
+        const struct elementwise_line *line, bool rectify, size_t count);
     /* By channel: sum = sum of gradient, product = sum of gradient * (in - mean). */
     void (*gradient_moments)(float *sum, float *product, const float *gradient, const float *in,
         const float *mean, size_t count);
     /* in_gradient = out_gradient * scale + (in - mean) * slope + shift */
     void (*normalise_backward)(float *in_gradient, const float *out_gradient, const float *in,
-        const float *mean, const float *scale, const float *slope, const float *shift,
+        const struct elementwise_line *line, const struct elementwise_turn *turn, size_t count);
+    /* The same two, with 0 in place of the gradient where normalise and rectify gave no more than
+     * 0: worked out again from `in`, so that what it gave need not be read. */
+    void (*gradient_moments_rectified)(float *sum, float *product, const float *gradient,
+        const float *in, const struct elementwise_line *line, size_t count);
+    void (*normalise_backward_rectified)(float *in_gradient, const float *out_gradient,
+        const float *in, const struct elementwise_line *line, const struct elementwise_turn *turn,
         size_t count);
 
     /* Pooling, one row of `pixels` outputs and the one tap of every window that meets inputs in[p *

@@ -93,7 +93,8 @@ static status plan(struct layer *layer, const struct layer_plan *plan) {
     const struct batchnorm_options *o = layer->options;
     struct shape shape = layer->input[0]->shape;
     layer_plan_same(
-        layer, plan->training ? LAYER_NEEDS_INPUT | LAYER_GRADIENT_IN_PLACE : LAYER_IN_PLACE);
+        layer, LAYER_CARRIES_ADD | LAYER_CARRIES_RELU |
+                   (plan->training ? LAYER_NEEDS_INPUT | LAYER_GRADIENT_IN_PLACE : LAYER_IN_PLACE));
     int64_t fewest = (int64_t)plan->smallest_leaf * shape.height * shape.width;
     if (plan->training && plan->smallest_leaf > 0 && fewest < 2) {
         LAYER_FAIL(layer,
@@ -189,19 +190,29 @@ static void measure_leaf(const struct layer *layer, const struct pass *pass, str
     }
 }
 
+/* The line y = (x - mean) * scale + shift of forward; backward works out the same again where it
+ * needs the sign of y. */
+static struct elementwise_line forward_line(const struct layer *layer, const struct layer_run *run,
+    struct lanes *scale, int block, const float *mean, const float *inverse_deviation) {
+    const float *weight = layer_weights(layer, run, WEIGHT) + block * CHANNEL_BLOCK;
+    for (int c = 0; c < CHANNEL_BLOCK; c++) {
+        scale->value[c] = weight[c] * inverse_deviation[c];
+    }
+    return (struct elementwise_line){.mean = mean,
+        .scale = scale->value,
+        .shift = layer_weights(layer, run, BIAS) + block * CHANNEL_BLOCK};
+}
+
 static void normalise_picture(const struct layer *layer, const struct layer_run *run, int n,
     int block, const float *mean, const float *inverse_deviation) {
-    const struct tensor *in = &layer->input[0]->activation, *out = &layer->output[0]->activation;
-    const float *weight = layer_weights(layer, run, WEIGHT) + block * CHANNEL_BLOCK;
+    const struct tensor *in = &layer->input[0]->activation, *out = &layer->result->activation;
     struct lanes scale;
-    for (int c = 0; c < CHANNEL_BLOCK; c++) {
-        scale.value[c] = weight[c] * inverse_deviation[c];
-    }
+    struct elementwise_line line = forward_line(layer, run, &scale, block, mean, inverse_deviation);
     for (int h = 0; h < in->shape.height; h++) {
         run->kernels->elementwise.normalise(tensor_at(out, n, block, h, 0),
-            tensor_at(in, n, block, h, 0), mean, scale.value,
-            layer_weights(layer, run, BIAS) + block * CHANNEL_BLOCK,
-            (size_t)in->shape.width * CHANNEL_BLOCK);
+            tensor_at(in, n, block, h, 0),
+            layer->addend != NULL ? tensor_at(&layer->addend->activation, n, block, h, 0) : NULL,
+            &line, layer->rectifies, (size_t)in->shape.width * CHANNEL_BLOCK);
     }
 }
 
@@ -249,15 +260,33 @@ static void forward(
     }
 }
 
+/* The two sums of one row. Where the layer carries a relu, the gradient counts where that let the
+ * value through: after an add that is known from the result alone, and the gradient so masked,
+ * which the addend takes too, is written; else it is known from the line. */
 static void measure_gradient(const struct layer *layer, const struct layer_run *run,
-    struct sums *sums, int n, int block, const float *mean) {
-    const struct tensor *in = &layer->input[0]->activation;
+    struct sums *sums, int n, int block, const struct kept *kept) {
+    const struct elementwise_kernels *kernels = &run->kernels->elementwise;
+    const struct tensor *in = &layer->input[0]->activation, *gradient = &layer->result->gradient;
+    size_t count = (size_t)in->shape.width * CHANNEL_BLOCK;
+    struct lanes scale;
+    struct elementwise_line line =
+        forward_line(layer, run, &scale, block, kept->mean.value, kept->inverse_deviation.value);
     *sums = (struct sums){.first = {0}};
     for (int h = 0; h < in->shape.height; h++) {
         struct lanes sum, product;
-        run->kernels->elementwise.gradient_moments(sum.value, product.value,
-            tensor_at(&layer->output[0]->gradient, n, block, h, 0), tensor_at(in, n, block, h, 0),
-            mean, (size_t)in->shape.width * CHANNEL_BLOCK);
+        const float *x = tensor_at(in, n, block, h, 0);
+        const float *dy = tensor_at(gradient, n, block, h, 0);
+        if (layer->rectifies && layer->addend != NULL) {
+            float *masked = tensor_at(&layer->output[0]->gradient, n, block, h, 0);
+            kernels->relu_backward(
+                masked, dy, tensor_at(&layer->result->activation, n, block, h, 0), count);
+            dy = masked;
+        }
+        if (layer->rectifies && layer->addend == NULL) {
+            kernels->gradient_moments_rectified(sum.value, product.value, dy, x, &line, count);
+        } else {
+            kernels->gradient_moments(sum.value, product.value, dy, x, line.mean, count);
+        }
         add_row(sums, &sum, &product);
     }
 }
@@ -291,14 +320,24 @@ static void turn_leaf(const struct layer *layer, const struct layer_run *run,
 }
 
 static void backward_picture(const struct layer *layer, const struct layer_run *run, int n,
-    int block, const float *mean, const struct turned *turned) {
+    int block, const struct kept *kept, const struct turned *turned) {
+    const struct elementwise_kernels *kernels = &run->kernels->elementwise;
     const struct tensor *in = &layer->input[0]->activation;
+    size_t count = (size_t)in->shape.width * CHANNEL_BLOCK;
+    struct lanes scale;
+    struct elementwise_line line =
+        forward_line(layer, run, &scale, block, kept->mean.value, kept->inverse_deviation.value);
+    struct elementwise_turn turn = {turned->scale.value, turned->slope.value, turned->shift.value};
     for (int h = 0; h < in->shape.height; h++) {
-        run->kernels->elementwise.normalise_backward(
-            tensor_at(&layer->input[0]->gradient, n, block, h, 0),
-            tensor_at(&layer->output[0]->gradient, n, block, h, 0), tensor_at(in, n, block, h, 0),
-            mean, turned->scale.value, turned->slope.value, turned->shift.value,
-            (size_t)in->shape.width * CHANNEL_BLOCK);
+        float *dx = tensor_at(&layer->input[0]->gradient, n, block, h, 0);
+        const float *x = tensor_at(in, n, block, h, 0);
+        if (layer->rectifies && layer->addend == NULL) {
+            kernels->normalise_backward_rectified(
+                dx, tensor_at(&layer->result->gradient, n, block, h, 0), x, &line, &turn, count);
+        } else {
+            kernels->normalise_backward(
+                dx, tensor_at(&layer->output[0]->gradient, n, block, h, 0), x, &line, &turn, count);
+        }
     }
 }
 
@@ -312,7 +351,7 @@ static void backward(
 #pragma omp parallel for num_threads(run->threads) schedule(static)
     for (int i = 0; i < pass->pictures * blocks; i++) {
         const struct kept *k = &kept[leaf_of(pass, i / blocks) * blocks + i % blocks];
-        measure_gradient(layer, run, &scratch.sums[i], i / blocks, i % blocks, k->mean.value);
+        measure_gradient(layer, run, &scratch.sums[i], i / blocks, i % blocks, k);
     }
 #pragma omp parallel for num_threads(run->threads) schedule(static)
     for (int i = 0; i < pass->leaves * blocks; i++) {
@@ -323,7 +362,7 @@ static void backward(
         for (int i = 0; i < pass->pictures * blocks; i++) {
             int place = leaf_of(pass, i / blocks) * blocks + i % blocks;
             backward_picture(
-                layer, run, i / blocks, i % blocks, kept[place].mean.value, &scratch.turned[place]);
+                layer, run, i / blocks, i % blocks, &kept[place], &scratch.turned[place]);
         }
     }
     for (int p = 0; p < layer->parameters; p++) {

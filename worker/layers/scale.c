@@ -55,10 +55,12 @@ static void run_rows(const struct tensor *out, const struct tensor *in, const fl
 #pragma omp parallel for num_threads(run->threads) schedule(static)
     for (int i = 0; i < pictures * blocks; i++) {
         int n = i / blocks, b = i % blocks;
-        const float *shift = bias != NULL ? bias + b * CHANNEL_BLOCK : zeros.value;
+        const struct elementwise_line line = {.mean = zeros.value,
+            .scale = weight + b * CHANNEL_BLOCK,
+            .shift = bias != NULL ? bias + b * CHANNEL_BLOCK : zeros.value};
         for (int h = 0; h < out->shape.height; h++) {
-            run->kernels->elementwise.normalise(tensor_at(out, n, b, h, 0),
-                tensor_at(in, n, b, h, 0), zeros.value, weight + b * CHANNEL_BLOCK, shift, count);
+            run->kernels->elementwise.normalise(
+                tensor_at(out, n, b, h, 0), tensor_at(in, n, b, h, 0), NULL, &line, false, count);
         }
     }
 }

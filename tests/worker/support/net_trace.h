@@ -10,7 +10,8 @@ struct net_trace {
     double **gradient;   /* [graph.values]; NULL: none wanted */
 };
 
-/* Runs the pass of the case and records it. Asserts that borders and padding lanes are zero. */
+/* Runs the pass of an unfused case and records it. Asserts that borders and padding lanes are zero.
+ */
 void net_trace_run(struct net_trace *trace, struct net_case *c);
 void net_trace_release(struct net_trace *trace, const struct net_case *c);
 
