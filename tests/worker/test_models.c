@@ -14,6 +14,7 @@ static const struct {
     int64_t heads;      /* of the auxiliary heads */
 } models[] = {
     {"lenet5", 61706, 0},
+    {"lenet5-1998", 60000, 0},
     {"alexnet", 60965224, 0},
     {"alexnet-torchvision", 61100840, 0},
     {"zfnet", 62357608, 0},
@@ -42,24 +43,36 @@ static const struct {
 };
 #define MODELS (int)(sizeof models / sizeof models[0])
 
-static void count(int64_t *parameters, int64_t *heads, const char *name) {
+struct model {
+    struct document document;
+    struct net *net;
+};
+
+static void open_model(struct model *model, const char *name) {
     static const struct net_options options = {
         .pictures = 2, .leaves = 1, .leaf = 2, .threads = 1, .training = true, .plan_only = true};
     char path[256];
-    struct document document;
     struct node *root;
-    struct net *net;
-    document_init(&document);
+    document_init(&model->document);
     snprintf(path, sizeof path, "configs/models/%s.yaml", name);
-    CU_ASSERT_EQUAL_FATAL(yaml_load(&document, &root, path), STATUS_OK);
-    CU_ASSERT_EQUAL_FATAL(net_create(&net, root, &options), STATUS_OK);
+    CU_ASSERT_EQUAL_FATAL(yaml_load(&model->document, &root, path), STATUS_OK);
+    CU_ASSERT_EQUAL_FATAL(net_create(&model->net, root, &options), STATUS_OK);
+}
+
+static void close_model(struct model *model) {
+    net_destroy(model->net);
+    document_release(&model->document);
+}
+
+static void count(int64_t *parameters, int64_t *heads, const char *name) {
+    struct model model;
+    open_model(&model, name);
     *parameters = *heads = 0;
-    for (int i = 0; i < net_layer_count(net); i++) {
-        int64_t own = net_layer_report(net, i).parameters;
-        *(net->graph.layer[i]->training_only ? heads : parameters) += own;
+    for (int i = 0; i < net_layer_count(model.net); i++) {
+        int64_t own = net_layer_report(model.net, i).parameters;
+        *(model.net->graph.layer[i]->training_only ? heads : parameters) += own;
     }
-    net_destroy(net);
-    document_release(&document);
+    close_model(&model);
 }
 
 static void test_models__have_the_parameters_of_their_papers(void) {
@@ -75,6 +88,30 @@ static void test_models__have_the_parameters_of_their_papers(void) {
     }
 }
 
+/* Parameters of the layers whose names begin with `prefix`. */
+static int64_t of_layer(const struct net *net, const char *prefix) {
+    int64_t sum = 0;
+    for (int i = 0; i < net_layer_count(net); i++) {
+        struct layer_report report = net_layer_report(net, i);
+        sum += strncmp(report.name, prefix, strlen(prefix)) == 0 ? report.parameters : 0;
+    }
+    return sum;
+}
+
+static void test_models__lenet5_is_the_papers_layer_by_layer(void) {
+    static const struct {
+        const char *layer;
+        int64_t parameters;
+    } layers_of[] = {
+        {"c1", 156}, {"s2", 12}, {"c3", 1516}, {"s4", 32}, {"c5", 48120}, {"f6", 10164}};
+    struct model model;
+    open_model(&model, "lenet5-1998");
+    for (size_t i = 0; i < sizeof layers_of / sizeof layers_of[0]; i++) {
+        CU_ASSERT_EQUAL(of_layer(model.net, layers_of[i].layer), layers_of[i].parameters);
+    }
+    close_model(&model);
+}
+
 static void test_models__are_all_counted(void) {
     DIR *folder = opendir("configs/models");
     CU_ASSERT_PTR_NOT_NULL_FATAL(folder);
@@ -87,4 +124,4 @@ static void test_models__are_all_counted(void) {
 }
 
 TEST_MAIN("models", TEST(test_models__have_the_parameters_of_their_papers),
-    TEST(test_models__are_all_counted))
+    TEST(test_models__lenet5_is_the_papers_layer_by_layer), TEST(test_models__are_all_counted))

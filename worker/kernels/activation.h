@@ -21,6 +21,9 @@ struct activation_kernels {
     /* in > 0 ? in : constant * (exp(in) - 1) */
     activation_kernel elu;
     activation_backward_kernel elu_backward;
+    /* constant * tanh(2/3 in) */
+    activation_kernel lecun_tanh;
+    activation_backward_kernel lecun_tanh_backward;
     /* log(1 + exp(constant * in)) / constant */
     activation_kernel softplus;
     activation_backward_kernel softplus_backward;

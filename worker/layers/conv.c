@@ -1,12 +1,14 @@
 /* Convolution (LeCun et al. 1989): out[o] = bias[o] + sum over i, kh, kw of weight[o][i][kh][kw] *
- * in[i]. Weights O x I / groups x KH x KW. */
+ * in[i]. Weights O x I / groups x KH x KW; with a table of connections, connections x KH x KW. */
 #include "worker/initialise.h"
+#include "worker/layers/conv_table.h"
 #include "worker/layers/products.h"
 
 struct conv_options {
     const char *name;
     int64_t out, kernel[2], stride[2], pad[2], dilation[2], groups;
     bool bias;
+    const struct node *table;
     struct choice initialise;
 };
 
@@ -30,6 +32,11 @@ static const struct option conv_options[] = {{.name = "out",
     FIELD(groups, OPTION_INTEGER, "1", 1, 65536,
         "channels are cut into so many groups, each seen only by its own outputs"),
     FIELD(bias, OPTION_SWITCH, "true", 0, 0, "whether a constant is added to every channel"),
+    {.name = "table",
+        .type = OPTION_NODE,
+        .offset = offsetof(struct conv_options, table),
+        .flags = OPTION_CHANGES_BITS,
+        .help = "for every output the list of the inputs it sees, from 0; without: all"},
     INITIALISE_OPTION(struct conv_options, initialise, "first weights (a bias starts at 0)"),
     LAYER_NAME_OPTION, OPTIONS_END};
 
@@ -53,6 +60,9 @@ static status plan(struct layer *layer, const struct layer_plan *plan) {
         .dilation_width = (int)o->dilation[1],
         .groups = (int)o->groups,
     };
+    if (o->table != NULL && o->groups > 1) {
+        LAYER_FAIL(layer, "a table and %lld groups exclude each other", (long long)o->groups);
+    }
     int64_t taps = o->kernel[0] * o->kernel[1];
     const struct parameter_declaration weight = {
         .suffix = "weight",
@@ -63,7 +73,30 @@ static status plan(struct layer *layer, const struct layer_plan *plan) {
         .fan_in = input.channels / o->groups * taps,
         .fan_out = o->out / o->groups * taps,
     };
-    return products_plan(layer, plan, &shape, &weight, o->bias);
+    TRY(products_plan(layer, plan, &shape, &weight, o->bias));
+    if (o->table == NULL) {
+        return STATUS_OK;
+    }
+    struct conv_table *table;
+    TRY(conv_table_create(&table, layer, o->table, (int)o->out, o->kernel));
+    status result = conv_table_declare(layer, table, o->kernel);
+    if (result != STATUS_OK) {
+        conv_table_destroy(table);
+    }
+    return result;
+}
+
+static void backward(
+    const struct layer *layer, const struct layer_run *run, const struct pass *pass) {
+    products_backward(layer, run, pass);
+    if (conv_table_of(layer) != NULL) {
+        conv_table_mask(layer, pass);
+    }
+}
+
+static void release(struct layer *layer) {
+    conv_table_destroy(conv_table_of(layer));
+    products_release(layer);
 }
 
 const struct layer_operations layer_conv = {
@@ -73,6 +106,6 @@ const struct layer_operations layer_conv = {
         .options_size = sizeof(struct conv_options)},
     .plan = plan,
     .forward = products_forward,
-    .backward = products_backward,
-    .release = products_release,
+    .backward = backward,
+    .release = release,
 };

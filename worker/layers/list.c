@@ -14,10 +14,12 @@
     LAYER(layer_elu)                                                                               \
     LAYER(layer_softplus)                                                                          \
     LAYER(layer_tanh)                                                                              \
+    LAYER(layer_lecun_tanh)                                                                        \
     LAYER(layer_sigmoid)                                                                           \
     LAYER(layer_softmax)                                                                           \
     LAYER(layer_dropout)                                                                           \
     LAYER(layer_flatten)                                                                           \
+    LAYER(layer_rbf)                                                                               \
     LAYER(layer_scale)                                                                             \
     LAYER(container_subsample)                                                                     \
     LAYER(container_residual)                                                                      \

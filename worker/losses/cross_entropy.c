@@ -2,10 +2,9 @@
  * smoothing s the target is 1 - s + s / K at the class and s / K elsewhere (Szegedy et al. 2015).
  */
 #include "base/math.h"
-#include "worker/loss.h"
+#include "worker/losses/scores.h"
 
 #include <math.h>
-#include <string.h>
 
 struct cross_entropy_options {
     double smoothing;
@@ -24,39 +23,18 @@ static const struct option cross_entropy_options[] = {
 
 static status plan(const void *options, struct shape output) {
     (void)options;
-    if (output.height != 1 || output.width != 1 || output.channels < 2) {
-        char text[48];
-        FAIL(STATUS_USAGE,
-            "cross_entropy needs one number a class (2x1x1 or more), the network ends in %s",
-            shape_text(output, text, sizeof text));
-    }
-    return STATUS_OK;
-}
-
-static ptrdiff_t lane(const struct tensor *tensor, int c) {
-    return c / CHANNEL_BLOCK * tensor->block_stride + c % CHANNEL_BLOCK;
-}
-
-/* How many classes come before `class_number`: greater outputs, and equal ones of lower number. */
-static int rank_of(const float *x, const struct tensor *output, int class_number) {
-    float own = x[lane(output, class_number)];
-    int before = 0;
-    for (int c = 0; c < output->shape.channels; c++) {
-        float other = x[lane(output, c)];
-        before += other > own || (other == own && c < class_number);
-    }
-    return before;
+    return scores_plan("cross_entropy", output);
 }
 
 /* log of the sum of exp(x), with the largest taken out. */
 static double log_sum(const float *x, const struct tensor *output) {
     double most = (double)x[0], sum = 0;
     for (int c = 1; c < output->shape.channels; c++) {
-        double value = (double)x[lane(output, c)];
+        double value = (double)x[scores_lane(output, c)];
         most = value > most ? value : most;
     }
     for (int c = 0; c < output->shape.channels; c++) {
-        sum += math_exp((double)x[lane(output, c)] - most);
+        sum += math_exp((double)x[scores_lane(output, c)] - most);
     }
     return most + math_log(sum);
 }
@@ -66,12 +44,11 @@ static void write_gradient(const struct tensor *gradient, const struct tensor *o
     const float *x = tensor_at(output, n, 0, 0, 0);
     float *dx = tensor_at(gradient, n, 0, 0, 0);
     int classes = output->shape.channels;
-    for (int b = 0; b < shape_blocks(classes); b++) {
-        memset(tensor_at(gradient, n, b, 0, 0), 0, CHANNEL_BLOCK * sizeof(float));
-    }
+    scores_clear(gradient, n);
     for (int c = 0; c < classes; c++) {
         double target = smoothing / classes + (c == class_number ? 1.0 - smoothing : 0.0);
-        dx[lane(gradient, c)] = (float)(math_exp((double)x[lane(output, c)] - log_of_sum) - target);
+        dx[scores_lane(gradient, c)] =
+            (float)(math_exp((double)x[scores_lane(output, c)] - log_of_sum) - target);
     }
 }
 
@@ -81,19 +58,15 @@ static void run(float *loss, float *correct, float *correct_5, const struct tens
     int classes = output->shape.channels;
     for (int n = 0; n < pictures; n++) {
         const float *x = tensor_at(output, n, 0, 0, 0);
-        int class_number = targets[n].class_number;
-        bool known = targets[n].type == TARGET_CLASS && class_number >= 0 && class_number < classes;
+        int class_number = scores_class(&targets[n], output);
         double log_of_sum = log_sum(x, output), sum = 0;
         for (int c = 0; c < classes; c++) {
-            sum += (double)x[lane(output, c)] - log_of_sum;
+            sum += (double)x[scores_lane(output, c)] - log_of_sum;
         }
-        /* A class that the net does not know is our caller's mistake; it must not pass for a loss.
-         */
-        double own = known ? (double)x[lane(output, class_number)] - log_of_sum : (double)NAN;
+        double own = class_number >= 0 ? (double)x[scores_lane(output, class_number)] - log_of_sum
+                                       : (double)NAN;
         loss[n] = (float)-((1.0 - smoothing) * own + smoothing / classes * sum);
-        int before = known ? rank_of(x, output, class_number) : classes;
-        correct[n] = before < 1 ? 1.0f : 0.0f;
-        correct_5[n] = before < 5 ? 1.0f : 0.0f;
+        scores_correct(&correct[n], &correct_5[n], output, n, class_number);
         if (gradient != NULL) {
             write_gradient(gradient, output, n, log_of_sum, class_number, smoothing);
         }

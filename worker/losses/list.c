@@ -1,5 +1,13 @@
 #include "worker/loss.h"
 
-extern const struct loss_operations loss_cross_entropy;
+#define LOSSES(LOSS)                                                                               \
+    LOSS(loss_cross_entropy)                                                                       \
+    LOSS(loss_mean_squared_error)                                                                  \
+    LOSS(loss_hinge)                                                                               \
+    LOSS(loss_lenet5)
 
-const struct kind *const losses[] = {&loss_cross_entropy.kind, NULL};
+#define DECLARE(operations) extern const struct loss_operations operations;
+LOSSES(DECLARE)
+
+#define ENTRY(operations) &operations.kind,
+const struct kind *const losses[] = {LOSSES(ENTRY) NULL};

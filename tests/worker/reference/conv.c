@@ -1,12 +1,26 @@
 /* conv and linear, tap by tap. */
 #include "reference/reference.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* One product of the sum: element indices of input, output and weight. */
 struct product {
     size_t in, out, weight;
 };
+
+/* The number of the kernel from input i to output o in the list of the table, or -1. */
+static int connection(const struct node *table, int o, int i) {
+    int number = 0, row = 0;
+    for (const struct node *r = table->child; r != NULL; r = r->next, row++) {
+        for (const struct node *entry = r->child; entry != NULL; entry = entry->next, number++) {
+            if (row == o && strtol(entry->text, NULL, 10) == i) {
+                return number;
+            }
+        }
+    }
+    return -1;
+}
 
 typedef void (*each)(const struct reference_run *run, const struct product *product, int leaf);
 
@@ -20,12 +34,14 @@ static void each_tap(const struct reference_run *run, each call) {
         dilation[axis] = reference_pair(run, "dilation", axis, 1);
     }
     int ins = in.channels / groups, outs = out.channels / groups;
+    const struct node *table = node_get(run->layer->node, "table");
     for (int n = 0; n < run->pass->pictures; n++) {
         for (int o = 0; o < out.channels; o++) {
             for (int h = 0; h < out.height; h++) {
                 for (int w = 0; w < out.width; w++) {
                     for (int i = 0; i < ins; i++) {
-                        for (int k = 0; k < kernel[0] * kernel[1]; k++) {
+                        int kernel_number = table != NULL ? connection(table, o, i) : o * ins + i;
+                        for (int k = 0; kernel_number >= 0 && k < kernel[0] * kernel[1]; k++) {
                             int kh = k / kernel[1], kw = k % kernel[1];
                             int y = h * stride[0] + kh * dilation[0] - pad[0];
                             int x = w * stride[1] + kw * dilation[1] - pad[1];
@@ -34,8 +50,7 @@ static void each_tap(const struct reference_run *run, each call) {
                             }
                             struct product product = {reference_at(in, n, o / outs * ins + i, y, x),
                                 reference_at(out, n, o, h, w),
-                                ((size_t)o * (size_t)ins + (size_t)i) *
-                                        (size_t)(kernel[0] * kernel[1]) +
+                                (size_t)kernel_number * (size_t)(kernel[0] * kernel[1]) +
                                     (size_t)k};
                             call(run, &product, reference_leaf(run, n));
                         }

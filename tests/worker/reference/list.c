@@ -15,6 +15,8 @@
     REFERENCE(softplus)                                                                            \
     REFERENCE(scale)                                                                               \
     REFERENCE(tanh)                                                                                \
+    REFERENCE(lecun_tanh)                                                                          \
+    REFERENCE(rbf)                                                                                 \
     REFERENCE(sigmoid)                                                                             \
     REFERENCE(softmax)                                                                             \
     REFERENCE(dropout)                                                                             \

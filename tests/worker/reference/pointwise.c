@@ -82,6 +82,23 @@ static void elu_backward(const struct reference_run *run) {
 
 const struct reference reference_elu = {"elu", elu_forward, elu_backward};
 
+static void lecun_tanh_forward(const struct reference_run *run) {
+    EACH(run, i)
+    run->output[0][i] = reference_number(run, "amplitude", 1.7159) * tanh(run->input[0][i] * 2 / 3);
+}
+
+static void lecun_tanh_backward(const struct reference_run *run) {
+    EACH(run, i) {
+        double t = tanh(run->input[0][i] * 2 / 3);
+        run->input_gradient[0][i] = run->output_gradient[0][i] *
+                                    reference_number(run, "amplitude", 1.7159) * 2 / 3 *
+                                    (1 - t * t);
+    }
+}
+
+const struct reference reference_lecun_tanh = {
+    "lecun_tanh", lecun_tanh_forward, lecun_tanh_backward};
+
 static void softplus_forward(const struct reference_run *run) {
     double beta = reference_number(run, "beta", 1);
     EACH(run, i) run->output[0][i] = log1p(exp(beta * run->input[0][i])) / beta;
