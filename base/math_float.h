@@ -1,7 +1,8 @@
-/* exp, exp - 1, log, log(1 + x), tanh and the logistic function of floats, for the insides of kernels: no branches and
- * no calls, so that a loop over them becomes vector code on every instruction set, and explicit
- * fused multiply-adds, so that all give the same bits (built with -ffp-contract=off). Without
- * hardware fused multiply-adds (the portable kernels) they are as exact, and slow.
+/* exp, exp - 1, log, log(1 + x), tanh and the logistic function of floats, for the insides of
+ * kernels: no branches and no calls, so that a loop over them becomes vector code on every
+ * instruction set, and explicit fused multiply-adds, so that all give the same bits (built with
+ * -ffp-contract=off). Without hardware fused multiply-adds (the portable kernels) they are as
+ * exact, and slow.
  *
  * Errors are below 2 ulp (tanh and logistic: 3 ulp), checked in tests/base/test_math_float.c
  * against libm in double. NaN in, NaN out. Results below the smallest normal number count as zero;
