@@ -9,8 +9,7 @@
  * use too; with more threads set OMP_WAIT_POLICY=passive, or those that wait count as working.
  * WORD: only layers whose name holds it. The instruction set is CONVOY_ISA's, or the best.
  */
-#include "base/memory.h"
-#include "worker/kernels/convolution.h"
+#include "layer_case.h"
 
 #include <omp.h>
 #include <stdio.h>
@@ -50,124 +49,12 @@ static const struct layer bench_layers[] = {
     {"linear 512x7x7-1024", SQUARE(512, 7, 1024, 7, 1, 0), 32},
 };
 
-struct bench {
-    struct tensor input, output, input_gradient, output_gradient;
-    struct arena arena; /* on huge pages, as in a net */
-    size_t used;
-    float *weights, *gradient;
-    void *scratch;
-    struct convolution *convolution;
-    struct pass pass;
-    int leaf_start[3];
-    struct subtree subtree;
-    float *gradients[1];
-};
-
 static clockid_t clock_used = CLOCK_MONOTONIC;
 
 static double now(void) {
     struct timespec time;
     clock_gettime(clock_used, &time);
     return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
-
-/* The next piece of the arena. Called once without memory to measure, once to place. */
-static void *take(struct bench *bench, size_t bytes) {
-    void *piece = bench->arena.base != NULL ? bench->arena.base + bench->used : NULL;
-    bench->used += (bytes + MEMORY_ALIGNMENT - 1) / MEMORY_ALIGNMENT * MEMORY_ALIGNMENT;
-    return piece;
-}
-
-static void place(struct bench *bench, struct tensor *tensor, struct shape shape, int border_height,
-    int border_width, int pictures) {
-    tensor_init(tensor, shape, border_height, border_width, pictures);
-    void *memory = take(bench, tensor_bytes(tensor));
-    if (memory != NULL) {
-        tensor_place(tensor, memory);
-    }
-}
-
-static void fill(const struct tensor *tensor) {
-    struct shape shape = tensor->shape;
-    for (int n = 0; n < tensor->pictures; n++) {
-        for (int b = 0; b < shape_blocks(shape.channels); b++) {
-            for (int h = 0; h < shape.height; h++) {
-                float *row = tensor_at(tensor, n, b, h, 0);
-                for (int i = 0; i < shape.width * CHANNEL_BLOCK; i++) {
-                    bool exists = b * CHANNEL_BLOCK + i % CHANNEL_BLOCK < shape.channels;
-                    row[i] = exists ? 0.01f * (float)((n + h + i) % 17 - 8) : 0.0f;
-                }
-            }
-        }
-    }
-}
-
-static void plan(struct bench *bench, const struct layer *layer, struct shape output) {
-    int height, width;
-    size_t packed = convolution_packed_size(bench->convolution);
-    bench->used = 0;
-    convolution_input_border(&height, &width, bench->convolution);
-    place(bench, &bench->input, layer->shape.input, height, width, layer->pictures);
-    place(bench, &bench->input_gradient, layer->shape.input, 0, 0, layer->pictures);
-    convolution_gradient_border(&height, &width, bench->convolution);
-    place(bench, &bench->output, output, 0, 0, layer->pictures);
-    place(bench, &bench->output_gradient, output, height, width, layer->pictures);
-    bench->weights = take(bench, packed * sizeof(float));
-    bench->gradient = take(bench, packed * sizeof(float));
-    bench->scratch = take(bench, convolution_scratch_bytes(bench->convolution));
-}
-
-static status bench_init(
-    struct bench *bench, const struct layer *layer, const struct kernels *kernels, int threads) {
-    *bench = (struct bench){0};
-    struct shape output;
-    TRY(convolution_output(&output, &layer->shape));
-    TRY(convolution_create(
-        &bench->convolution, &layer->shape, kernels, ENGINE_CONVOY, threads, layer->pictures, 2));
-    plan(bench, layer, output);
-    TRY(arena_init(&bench->arena, bench->used));
-    plan(bench, layer, output);
-    fill(&bench->input);
-    fill(&bench->output_gradient);
-    for (size_t i = 0; i < convolution_packed_size(bench->convolution); i++) {
-        bench->weights[i] = 0.01f * (float)(i % 13);
-    }
-    bench->gradients[0] = bench->gradient;
-    bench->leaf_start[1] = (layer->pictures + 1) / 2;
-    bench->leaf_start[2] = layer->pictures;
-    bench->subtree = (struct subtree){0, 2};
-    bench->pass = (struct pass){
-        .training = true,
-        .pictures = layer->pictures,
-        .leaves = 2,
-        .leaf_start = bench->leaf_start,
-        .subtrees = 1,
-        .subtree = &bench->subtree,
-        .gradient = bench->gradients,
-    };
-    return STATUS_OK;
-}
-
-static void bench_release(struct bench *bench) {
-    arena_release(&bench->arena);
-    convolution_destroy(bench->convolution);
-}
-
-static void run_direction(struct bench *bench, int direction) {
-    int pictures = bench->pass.pictures;
-    switch (direction) {
-    case 0:
-        convolution_forward(&bench->output, &bench->input, bench->weights, NULL, pictures,
-            bench->convolution, bench->scratch);
-        break;
-    case 1:
-        convolution_backward_data(&bench->input_gradient, &bench->output_gradient, bench->weights,
-            pictures, bench->convolution, bench->scratch);
-        break;
-    default:
-        convolution_backward_weights(bench->gradients, &bench->input, &bench->output_gradient,
-            &bench->pass, bench->convolution, bench->scratch);
-    }
 }
 
 /* Where results go that nobody wants. */
@@ -182,13 +69,13 @@ static double ceiling_rate(const struct ceiling_kernels *ceiling, int threads) {
     return 2.0 * CHANNEL_BLOCK * CEILING_PRODUCTS * (double)rounds * threads / (now() - start);
 }
 
-static double layer_rate(struct bench *bench, int direction) {
+static double layer_rate(struct layer_case *bench, enum direction direction) {
     double operations =
         2.0 * (double)convolution_multiply_adds(bench->convolution) * bench->pass.pictures;
     int times = (int)(2e9 / operations) + 1;
     double start = now();
     for (int i = 0; i < times; i++) {
-        run_direction(bench, direction);
+        layer_case_run(bench, direction);
     }
     return operations * times / (now() - start);
 }
@@ -207,18 +94,20 @@ static status run(const char *word, int threads, int rounds) {
     printf("%-28s %-18s %8s %8s %8s\n", "layer", "direction", "GFLOP/s", "share", "spread");
     for (size_t l = 0; l < sizeof bench_layers / sizeof bench_layers[0]; l++) {
         const struct layer *layer = &bench_layers[l];
-        struct bench bench;
+        struct layer_case bench;
         if (word != NULL && strstr(layer->name, word) == NULL) {
             continue;
         }
-        status result = bench_init(&bench, layer, kernels_get(isa), threads);
+        status result =
+            layer_case_init(&bench, &layer->shape, layer->pictures, kernels_get(isa), threads);
         bool first = strncmp(layer->name, "first", 5) == 0; /* pictures have no gradient */
-        for (int direction = 0; direction < 3 && result == STATUS_OK; direction++) {
-            if (first && direction == 1) {
+        for (enum direction direction = FORWARD; direction < DIRECTIONS && result == STATUS_OK;
+             direction++) {
+            if (first && direction == BACKWARD_DATA) {
                 continue;
             }
             double share[ROUNDS_LIMIT], rate[ROUNDS_LIMIT];
-            run_direction(&bench, direction);
+            layer_case_run(&bench, direction);
             for (int r = 0; r < rounds; r++) {
                 double ceiling = ceiling_rate(&kernels_get(isa)->ceiling, threads);
                 rate[r] = layer_rate(&bench, direction);
@@ -231,7 +120,7 @@ static status run(const char *word, int threads, int rounds) {
                 100 * share[rounds - 1 - rounds / 4]);
             fflush(stdout);
         }
-        bench_release(&bench);
+        layer_case_release(&bench);
         TRY(result);
     }
     return STATUS_OK;

@@ -10,19 +10,22 @@
 struct step_bench_options {
     struct bench_model_options model;
     int64_t steps;
+    bool cpu_time;
 };
 
 static const struct option options_table[] = {BENCH_MODEL_OPTIONS(struct step_bench_options, model),
     {"steps", OPTION_INTEGER, offsetof(struct step_bench_options, steps), .initial = "5", .low = 1,
         .high = 9999, .help = "steps that are measured, after one that is not; the median counts"},
-    OPTIONS_END};
+    BENCH_CPU_TIME_OPTION(struct step_bench_options, cpu_time), OPTIONS_END};
 
 #define CEILING_MILLISECONDS 20.0
 
-/* Of every step: seconds of the slowest rank; operations a second of all ranks, just before. */
+/* Of every step: seconds of the slowest rank; operations a second of all ranks, just before. With
+ * the processor's time: seconds of all threads added up, and operations a second of one. */
 struct timing {
     double started,
         first; /* seconds from the start of the process to the first step; and its own */
+    clockid_t clock;
     double *seconds, *share;
     double ceiling;
 };
@@ -54,13 +57,22 @@ static double over_ranks(double mine, MPI_Op operation) {
     return all;
 }
 
-static status run_step(double *seconds, struct bench_setup *setup) {
+static status run_step(double *seconds, struct bench_setup *setup, clockid_t clock) {
     MPI_Barrier(MPI_COMM_WORLD);
-    double start = bench_clock(CLOCK_MONOTONIC);
+    double start = bench_clock(clock);
     TRY(bench_setup_gradients(setup));
     bench_setup_update(setup);
-    *seconds = over_ranks(bench_clock(CLOCK_MONOTONIC) - start, MPI_MAX);
+    double mine = bench_clock(clock) - start;
+    *seconds = over_ranks(mine, clock == CLOCK_MONOTONIC ? MPI_MAX : MPI_SUM);
     return STATUS_OK;
+}
+
+static double measure_ceiling(
+    const struct bench_machine *machine, const struct bench_setup *setup) {
+    MPI_Barrier(MPI_COMM_WORLD);
+    double mine = bench_machine_products(machine, setup->threads, CEILING_MILLISECONDS);
+    double sum = over_ranks(mine, MPI_SUM);
+    return machine->clock == CLOCK_MONOTONIC ? sum : sum / setup->job->ranks;
 }
 
 static status run_steps(struct timing *timing, struct bench_setup *setup, int steps) {
@@ -71,14 +83,12 @@ static status run_steps(struct timing *timing, struct bench_setup *setup, int st
     TRY(MEMORY_ALLOCATE(&ceiling, (size_t)steps));
     timing->started = over_ranks(seconds_since_start(), MPI_MAX);
     status result = STATUS_OK;
-    TRY_TO(done, result, run_step(&timing->first, setup));
-    TRY_TO(done, result, bench_machine_init(&machine, setup->threads, CLOCK_MONOTONIC, false));
-    TRY_TO(done, result, run_step(&warm, setup));
+    TRY_TO(done, result, run_step(&timing->first, setup, CLOCK_MONOTONIC));
+    TRY_TO(done, result, bench_machine_init(&machine, setup->threads, timing->clock, false));
+    TRY_TO(done, result, run_step(&warm, setup, timing->clock));
     for (int s = 0; s < steps; s++) {
-        MPI_Barrier(MPI_COMM_WORLD);
-        ceiling[s] = over_ranks(
-            bench_machine_products(&machine, setup->threads, CEILING_MILLISECONDS), MPI_SUM);
-        TRY_TO(done, result, run_step(&timing->seconds[s], setup));
+        ceiling[s] = measure_ceiling(&machine, setup);
+        TRY_TO(done, result, run_step(&timing->seconds[s], setup, timing->clock));
         timing->share[s] = operations / timing->seconds[s] / ceiling[s];
     }
     timing->ceiling = bench_median(ceiling, steps);
@@ -149,7 +159,7 @@ static status run(const struct job *job, const struct command_line *line) {
     const struct step_bench_options *options = line->kind_options;
     const int steps = (int)options->steps;
     struct bench_setup setup;
-    struct timing timing = {0};
+    struct timing timing = {.clock = bench_clock_of(options->cpu_time)};
     TRY(bench_setup_init(&setup, job, line, &options->model));
     status result = STATUS_OK;
     TRY_TO(done, result, MEMORY_ALLOCATE(&timing.seconds, (size_t)steps));
