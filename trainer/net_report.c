@@ -1,5 +1,7 @@
 #include "trainer/net_report.h"
 
+#include "worker/kernels/convolution.h"
+
 #include <inttypes.h>
 #include <string.h>
 
@@ -70,15 +72,27 @@ static json_t *shape_json(struct shape shape) {
     return json_pack("[i, i, i]", shape.channels, shape.height, shape.width);
 }
 
+static json_t *convolution_json(const struct convolution_shape *shape) {
+    return json_pack("{s:o, s:i, s:[i, i], s:[i, i], s:[i, i], s:[i, i], s:i}", "input",
+        shape_json(shape->input), "output", shape->output_channels, "kernel", shape->kernel_height,
+        shape->kernel_width, "stride", shape->stride_height, shape->stride_width, "pad",
+        shape->pad_height, shape->pad_width, "dilation", shape->dilation_height,
+        shape->dilation_width, "groups", shape->groups);
+}
+
 json_t *net_report_json(const struct net *net) {
     json_t *list = json_array();
     for (int i = 0; i < net_layer_count(net); i++) {
         struct layer_report report = net_layer_report(net, i);
-        json_array_append_new(list,
-            json_pack("{s:s, s:s, s:o, s:I, s:I, s:s, s:s}", "name", report.name, "kind",
-                report.kind, "output", shape_json(report.output), "parameters",
-                (json_int_t)report.parameters, "multiply_adds", (json_int_t)report.multiply_adds,
-                "kernel", report.kernel, "fused", report.fused));
+        json_t *layer = json_pack("{s:s, s:s, s:o, s:I, s:I, s:s, s:s, s:b}", "name", report.name,
+            "kind", report.kind, "output", shape_json(report.output), "parameters",
+            (json_int_t)report.parameters, "multiply_adds", (json_int_t)report.multiply_adds,
+            "kernel", report.kernel, "fused", report.fused, "input_gradient",
+            report.input_gradient);
+        if (report.convolution != NULL) {
+            json_object_set_new(layer, "convolution", convolution_json(report.convolution));
+        }
+        json_array_append_new(list, layer);
     }
     int64_t parameters, multiply_adds;
     add_sums(&parameters, &multiply_adds, net);

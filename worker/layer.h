@@ -22,6 +22,7 @@
 #define LAYER_ENDS       16 /* inputs, and outputs, of one layer */
 #define LAYER_PARAMETERS 4
 
+struct convolution_shape;
 struct graph;
 struct graph_scope;
 
@@ -68,14 +69,15 @@ struct layer {
     struct value *input[LAYER_ENDS], *output[LAYER_ENDS];
 
     /* Declared by plan: */
-    int flags;              /* enum layer_flags */
-    int input_border[2];    /* height, width that it reads around its inputs */
-    int gradient_border[2]; /* ... and around the gradients of its outputs */
-    size_t saved_bytes;     /* kept from forward to backward */
-    size_t scratch_bytes;   /* used within forward, and within backward */
-    int64_t multiply_adds;  /* of forward, a picture */
-    const char *kernel;     /* for inspect; NULL: none */
-    void *state;            /* its own; freed by operations->release */
+    int flags;                                   /* enum layer_flags */
+    int input_border[2];                         /* height, width that it reads around its inputs */
+    int gradient_border[2];                      /* ... and around the gradients of its outputs */
+    size_t saved_bytes;                          /* kept from forward to backward */
+    size_t scratch_bytes;                        /* used within forward, and within backward */
+    int64_t multiply_adds;                       /* of forward, a picture */
+    const char *kernel;                          /* for inspect; NULL: none */
+    const struct convolution_shape *convolution; /* for inspect; NULL: it is none */
+    void *state;                                 /* its own; freed by operations->release */
     int parameters;
     struct parameter *parameter[LAYER_PARAMETERS];
 

@@ -196,6 +196,7 @@ struct layer_report net_layer_report(const struct net *net, int index) {
         .output = layer->output[0]->shape,
         .parameters = learnable,
         .multiply_adds = layer->multiply_adds,
+        .convolution = layer->convolution,
         .input_gradient = layer->input[0]->wants_gradient,
         .forward_bytes = forward_bytes(layer),
         .backward_bytes = backward_bytes(layer),

@@ -106,6 +106,7 @@ const char *net_find_not_finite(
     struct net *net, const struct pass *pass, const float *pixels, const struct target *targets);
 
 /* What inspect prints. */
+struct convolution_shape;
 struct layer_report {
     const char *name, *kind;
     const char *kernel; /* "direct avx512 3x3 14x32", "blas im2col", ...: "" if none */
@@ -113,7 +114,9 @@ struct layer_report {
     struct shape output;
     int64_t parameters;    /* learnable elements, statistics not counted */
     int64_t multiply_adds; /* of forward, a picture */
-    bool input_gradient;   /* backward computes the gradient of its input */
+    /* Of a convolution or linear layer (worker/kernels/convolution.h); NULL: it is neither. */
+    const struct convolution_shape *convolution;
+    bool input_gradient; /* backward computes the gradient of its input */
     /* Bytes a picture of activations and gradients that a layer of its flags cannot but read or
      * write, once each: the least traffic of a layer that is not fused with another. */
     int64_t forward_bytes, backward_bytes;

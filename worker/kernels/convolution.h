@@ -49,6 +49,8 @@ void convolution_destroy(struct convolution *convolution);
 void convolution_input_border(int *height, int *width, const struct convolution *convolution);
 void convolution_gradient_border(int *height, int *width, const struct convolution *convolution);
 
+/* As it was planned; lives as long as the convolution. */
+const struct convolution_shape *convolution_get_shape(const struct convolution *convolution);
 size_t convolution_packed_size(const struct convolution *convolution); /* floats, multiple of 16 */
 size_t convolution_scratch_bytes(const struct convolution *convolution);  /* the most of any call */
 int64_t convolution_multiply_adds(const struct convolution *convolution); /* forward, a picture */

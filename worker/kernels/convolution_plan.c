@@ -184,6 +184,10 @@ void convolution_gradient_border(int *height, int *width, const struct convoluti
     *width = convolution->width.gradient_border;
 }
 
+const struct convolution_shape *convolution_get_shape(const struct convolution *convolution) {
+    return &convolution->shape;
+}
+
 size_t convolution_packed_size(const struct convolution *convolution) {
     return convolution->packed;
 }

@@ -24,6 +24,7 @@ status products_plan(struct layer *layer, const struct layer_plan *plan,
     layer->state = convolution;
     layer->flags = LAYER_NEEDS_INPUT;
     layer->kernel = convolution_kernel(convolution);
+    layer->convolution = convolution_get_shape(convolution);
     layer->multiply_adds = convolution_multiply_adds(convolution);
     convolution_input_border(&layer->input_border[0], &layer->input_border[1], convolution);
     convolution_gradient_border(

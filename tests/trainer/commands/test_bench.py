@@ -136,5 +136,32 @@ class Step(bench.Bench):
         self.refuses(2, ["egine"], "bench", "step", "net.yaml", "egine.kernels=blas")
 
 
+class Compare(bench.Bench):
+    """The list of bench/compare, and what it takes from the program; peers are not run."""
+    PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "bench",
+                           "compare")
+
+    def test_lists_what_there_is(self):
+        done = self.run_command([sys.executable, self.PROGRAM, "--list", "--only", "resnet50"])
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stdout.split("\n")[0], "step resnet50 b16 2 threads")
+        self.assertIn("layers resnet50\n", done.stdout)
+        self.assertNotIn("vgg16", done.stdout)
+
+    def test_nothing_chosen_is_wrong_use(self):
+        done = self.run_command([sys.executable, self.PROGRAM, "--only", "resnet51"])
+        self.assertEqual(done.returncode, 2)
+
+    def test_inspect_tells_shapes_of_convolutions(self):
+        self.write("net.yaml", MODEL)
+        report = json.loads(self.works("inspect", "net.yaml", "--json").stdout)
+        layers = report["network"]["layers"]
+        self.assertEqual(layers[0]["convolution"],
+                         {"input": [3, 12, 10], "output": 24, "kernel": [3, 3], "stride": [1, 1],
+                          "pad": [1, 1], "dilation": [1, 1], "groups": 1})
+        self.assertEqual((layers[0]["input_gradient"], layers[-1]["input_gradient"]), (False, True))
+        self.assertNotIn("convolution", layers[1])
+
+
 if __name__ == "__main__":
     bench.main()
