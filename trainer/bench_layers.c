@@ -21,14 +21,19 @@ enum { INPUT, LOSS, EXCHANGE, UPDATE, OTHERS };
 static const char *const part_names[] = {"forward", "backward-weights", "backward"};
 static const char *const other_names[] = {"input", "loss", "exchange", "update"};
 
-#define CEILING_EVERY 5e-3 /* seconds of layers between two looks at the ceiling, of 1 ms each */
+/* Between two looks at the ceiling, and what each takes: long enough that waking threads up does
+ * not show (looks of a nominal 1 ms once gave a quarter of the rate). */
+#define CEILING_EVERY        20e-3 /* seconds of layers */
+#define CEILING_MILLISECONDS 4.0
+#define CEILINGS_LIMIT       1000
 
 struct watch_state {
     struct bench_machine machine;
     double mark;
     double *seconds; /* [rows] of the present round */
     int layers;
-    double since_ceiling, ceiling_inverse;
+    double since_ceiling;
+    double ceiling[CEILINGS_LIMIT]; /* of the present round; their median counts */
     int ceilings;
 };
 
@@ -48,10 +53,11 @@ struct table {
 };
 
 static void look_at_ceiling(struct watch_state *watch) {
-    watch->ceiling_inverse +=
-        1.0 / bench_machine_products(&watch->machine, watch->machine.threads, 1.0);
-    watch->ceilings++;
     watch->since_ceiling = 0.0;
+    if (watch->ceilings < CEILINGS_LIMIT) {
+        watch->ceiling[watch->ceilings++] =
+            bench_machine_products(&watch->machine, watch->machine.threads, CEILING_MILLISECONDS);
+    }
 }
 
 static void note(struct watch_state *watch, int row) {
@@ -78,7 +84,6 @@ static void part_done(void *context, int layer, enum net_part part) {
 }
 
 static status run_round(struct watch_state *watch, struct bench_setup *setup) {
-    watch->ceiling_inverse = 0.0;
     watch->ceilings = 0;
     look_at_ceiling(watch);
     watch->mark = bench_clock(watch->machine.clock);
@@ -165,7 +170,7 @@ static status measure(struct table *table, struct bench_setup *setup, clockid_t 
             table->row[i].seconds[r] = watch.seconds[i];
         }
         if (r >= 0) {
-            table->ceiling[r] = watch.ceilings / watch.ceiling_inverse;
+            table->ceiling[r] = bench_median(watch.ceiling, watch.ceilings);
             table->memory[r] = memory;
         }
     }
