@@ -177,7 +177,8 @@ static status run_line(const struct line *line, int threads, int rounds) {
     struct layer_case own;
     TRY(cpu_isa_choose(&isa));
     TRY(convolution_output(&output, &line->shape));
-    status result = layer_case_init(&own, &line->shape, line->pictures, kernels_get(isa), threads);
+    status result =
+        layer_case_init(&own, &line->shape, line->pictures, kernels_get(isa), WINOGRAD_ON, threads);
     if (result == STATUS_OK) {
         struct peer peers[DIRECTIONS];
         peer_init(peers, line, output);

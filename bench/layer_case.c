@@ -48,11 +48,12 @@ static void plan(struct layer_case *own, const struct convolution_shape *shape, 
 }
 
 status layer_case_init(struct layer_case *own, const struct convolution_shape *shape, int pictures,
-    const struct kernels *kernels, int threads) {
+    const struct kernels *kernels, enum engine_winograd winograd, int threads) {
     *own = (struct layer_case){0};
     struct shape output;
     TRY(convolution_output(&output, shape));
-    TRY(convolution_create(&own->convolution, shape, kernels, ENGINE_CONVOY, threads, pictures, 2));
+    TRY(convolution_create(
+        &own->convolution, shape, kernels, ENGINE_CONVOY, winograd, threads, pictures, 2));
     plan(own, shape, output, pictures);
     TRY(arena_init(&own->arena, own->used));
     plan(own, shape, output, pictures);

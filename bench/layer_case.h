@@ -23,7 +23,7 @@ struct layer_case {
 /* Takes memory for a pass of `pictures` pictures in two leaves, filled with small numbers. Fails
  * where the shape does not fit. */
 status layer_case_init(struct layer_case *layer_case, const struct convolution_shape *shape,
-    int pictures, const struct kernels *kernels, int threads);
+    int pictures, const struct kernels *kernels, enum engine_winograd winograd, int threads);
 void layer_case_release(struct layer_case *layer_case);
 void layer_case_run(struct layer_case *layer_case, enum direction direction);
 

@@ -7,7 +7,10 @@
  * after it the layer; a round gives one ratio, and the table shows the median and the spread over
  * the rounds. --cpu-time counts the processor's time and not the clock's, for a machine that others
  * use too; with more threads set OMP_WAIT_POLICY=passive, or those that wait count as working.
- * WORD: only layers whose name holds it. The instruction set is CONVOY_ISA's, or the best.
+ * WORD: only layers whose name holds it. Where a convolution can be done by Winograd's filters a
+ * round measures that, too, right after the direct kernel: the last columns are its rate, counted
+ * in the direct kernel's operations, and the median and spread of the ratio of the two. The
+ * instruction set is CONVOY_ISA's, or the best.
  */
 #include "layer_case.h"
 
@@ -33,6 +36,12 @@ static const struct layer bench_layers[] = {
     {"3x3 128-128 28x28", SQUARE(128, 28, 128, 3, 1, 1), 8},
     {"3x3 256-256 14x14", SQUARE(256, 14, 256, 3, 1, 1), 16},
     {"3x3 512-512 7x7", SQUARE(512, 7, 512, 3, 1, 1), 16},
+    {"3x3 64-64 224x224", SQUARE(64, 224, 64, 3, 1, 1), 1},
+    {"3x3 128-128 112x112", SQUARE(128, 112, 128, 3, 1, 1), 2},
+    {"3x3 256-256 56x56", SQUARE(256, 56, 256, 3, 1, 1), 2},
+    {"3x3 512-512 28x28", SQUARE(512, 28, 512, 3, 1, 1), 4},
+    {"3x3 512-512 14x14", SQUARE(512, 14, 512, 3, 1, 1), 8},
+    {"3x3 32-64 28x28", SQUARE(32, 28, 64, 3, 1, 1), 8},
     {"3x3/2 128-128 56x56", SQUARE(128, 56, 128, 3, 2, 1), 4},
     {"1x1 256-64 56x56", SQUARE(256, 56, 64, 1, 1, 0), 8},
     {"1x1 64-256 56x56", SQUARE(64, 56, 256, 1, 1, 0), 8},
@@ -85,42 +94,77 @@ static int compare(const void *a, const void *b) {
     return left < right ? -1 : left > right;
 }
 
-static status run(const char *word, int threads, int rounds) {
+/* Median, and the middle half. */
+struct spread {
+    double low, median, high;
+};
+
+static struct spread spread_of(double *values, int count) {
+    qsort(values, (size_t)count, sizeof values[0], compare);
+    return (struct spread){values[count / 4], values[count / 2], values[count - 1 - count / 4]};
+}
+
+/* One row of the table; `winograd` is NULL where the layer has no such kernel. */
+static void run_rounds(struct layer_case *direct, struct layer_case *winograd, const char *name,
+    enum direction direction, enum cpu_isa isa, int threads, int rounds) {
     static const char *const directions[] = {"forward", "backward-data", "backward-weights"};
+    double share[ROUNDS_LIMIT], rate[ROUNDS_LIMIT], fast[ROUNDS_LIMIT], ratio[ROUNDS_LIMIT];
+    layer_case_run(direct, direction);
+    if (winograd != NULL) {
+        layer_case_run(winograd, direction);
+    }
+    for (int r = 0; r < rounds; r++) {
+        double ceiling = ceiling_rate(&kernels_get(isa)->ceiling, threads);
+        rate[r] = layer_rate(direct, direction);
+        share[r] = rate[r] / ceiling;
+        if (winograd != NULL) {
+            fast[r] = layer_rate(winograd, direction);
+            ratio[r] = fast[r] / rate[r];
+        }
+    }
+    struct spread shares = spread_of(share, rounds);
+    printf("%-28s %-18s %8.1f %7.0f%% %3.0f-%.0f%%", name, directions[direction],
+        1e-9 * spread_of(rate, rounds).median, 100 * shares.median, 100 * shares.low,
+        100 * shares.high);
+    if (winograd != NULL) {
+        struct spread ratios = spread_of(ratio, rounds);
+        printf(" %8.1f %7.2fx %.2f-%.2f", 1e-9 * spread_of(fast, rounds).median, ratios.median,
+            ratios.low, ratios.high);
+    }
+    printf("\n");
+    fflush(stdout);
+}
+
+static status run(const char *word, int threads, int rounds) {
     enum cpu_isa isa;
     TRY(cpu_isa_choose(&isa));
     printf("%s, %s, %d threads, %d rounds, %s\n", cpu_model(), cpu_isa_name(isa), threads, rounds,
         clock_used == CLOCK_MONOTONIC ? "wall clock" : "processor time");
-    printf("%-28s %-18s %8s %8s %8s\n", "layer", "direction", "GFLOP/s", "share", "spread");
+    printf("%-28s %-18s %8s %8s %8s %8s %8s %8s\n", "layer", "direction", "GFLOP/s", "share",
+        "spread", "winograd", "ratio", "spread");
     for (size_t l = 0; l < sizeof bench_layers / sizeof bench_layers[0]; l++) {
         const struct layer *layer = &bench_layers[l];
-        struct layer_case bench;
+        struct layer_case direct, winograd = {0};
         if (word != NULL && strstr(layer->name, word) == NULL) {
             continue;
         }
-        status result =
-            layer_case_init(&bench, &layer->shape, layer->pictures, kernels_get(isa), threads);
+        status result = layer_case_init(
+            &direct, &layer->shape, layer->pictures, kernels_get(isa), WINOGRAD_OFF, threads);
         bool first = strncmp(layer->name, "first", 5) == 0; /* pictures have no gradient */
+        bool both = strncmp(layer->name, "3x3 ", 4) == 0;
+        if (both && result == STATUS_OK) {
+            result = layer_case_init(&winograd, &layer->shape, layer->pictures, kernels_get(isa),
+                WINOGRAD_ALWAYS, threads);
+        }
         for (enum direction direction = FORWARD; direction < DIRECTIONS && result == STATUS_OK;
              direction++) {
-            if (first && direction == BACKWARD_DATA) {
-                continue;
+            if (!first || direction != BACKWARD_DATA) {
+                run_rounds(
+                    &direct, both ? &winograd : NULL, layer->name, direction, isa, threads, rounds);
             }
-            double share[ROUNDS_LIMIT], rate[ROUNDS_LIMIT];
-            layer_case_run(&bench, direction);
-            for (int r = 0; r < rounds; r++) {
-                double ceiling = ceiling_rate(&kernels_get(isa)->ceiling, threads);
-                rate[r] = layer_rate(&bench, direction);
-                share[r] = rate[r] / ceiling;
-            }
-            qsort(share, (size_t)rounds, sizeof share[0], compare);
-            qsort(rate, (size_t)rounds, sizeof rate[0], compare);
-            printf("%-28s %-18s %8.1f %7.0f%% %3.0f-%.0f%%\n", layer->name, directions[direction],
-                1e-9 * rate[rounds / 2], 100 * share[rounds / 2], 100 * share[rounds / 4],
-                100 * share[rounds - 1 - rounds / 4]);
-            fflush(stdout);
         }
-        layer_case_release(&bench);
+        layer_case_release(&direct);
+        layer_case_release(&winograd);
         TRY(result);
     }
     return STATUS_OK;

@@ -46,7 +46,8 @@ struct recipe_train {
 };
 
 struct recipe_engine {
-    int kernels; /* enum engine_kernels */
+    int kernels;  /* enum engine_kernels */
+    int winograd; /* enum engine_winograd */
 };
 
 struct recipe_exchange {

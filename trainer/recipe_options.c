@@ -20,6 +20,7 @@ static const char *const metric_names[] = {
     [RECIPE_METRIC_ACCURACY] = "accuracy", [RECIPE_METRIC_LOSS] = "loss", NULL};
 static const char *const kernels_names[] = {
     [ENGINE_CONVOY] = "convoy", [ENGINE_BLAS] = "blas", NULL};
+static const char *const winograd_names[] = {[WINOGRAD_OFF] = "off", [WINOGRAD_ON] = "on", NULL};
 static const char *const algorithm_names[] = {
     [EXCHANGE_TREE] = "tree", [EXCHANGE_RING] = "ring", NULL};
 
@@ -93,6 +94,9 @@ static const struct option engine_options[] = {
     {"kernels", OPTION_NAME, offsetof(struct recipe_engine, kernels), .initial = "convoy",
         .flags = BITS, .names = kernels_names,
         .help = "our own kernels, or im2col and OpenBLAS (other bits)"},
+    {"winograd", OPTION_NAME, offsetof(struct recipe_engine, winograd), .initial = "on",
+        .flags = BITS, .names = winograd_names,
+        .help = "3x3 convolutions by Winograd's filters where that is faster (larger rounding)"},
     OPTIONS_END};
 
 static const struct option exchange_table[] = {

@@ -23,6 +23,7 @@ struct net_options recipe_net_options(
         .threads = threads,
         .training = true,
         .engine = (enum engine_kernels)recipe->engine.kernels,
+        .winograd = (enum engine_winograd)recipe->engine.winograd,
         .loss = &recipe->train.loss,
     };
 }

@@ -46,6 +46,7 @@ status trained_create_net(
     static const struct option_texts none = {0};
     struct net_options all = *options;
     all.engine = (enum engine_kernels)trained->recipe.engine.kernels;
+    all.winograd = (enum engine_winograd)trained->recipe.engine.winograd;
     TRY(net_create(net, trained->recipe.model, &all));
     status result = state_load_weights(*net, trained->file, trained->path, &none);
     if (result != STATUS_OK) {

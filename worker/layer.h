@@ -52,6 +52,7 @@ enum layer_flags {
 struct layer_plan {
     const struct kernels *kernels;
     enum engine_kernels engine;
+    enum engine_winograd winograd;
     int threads;
     int pictures, leaves, leaf, smallest_leaf; /* as in struct net_options */
     bool training;

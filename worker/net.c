@@ -78,6 +78,7 @@ static status plan_net(struct net *net, const struct node *model) {
     const struct layer_plan plan = {
         .kernels = net->kernels,
         .engine = options->engine,
+        .winograd = options->winograd,
         .threads = options->threads,
         .pictures = options->pictures,
         .leaves = options->leaves,

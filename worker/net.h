@@ -31,6 +31,7 @@ struct net_options {
     int first_core;
     bool training; /* false: forward only, no gradients planned */
     enum engine_kernels engine;
+    enum engine_winograd winograd;
     const struct choice *loss; /* worker/loss.h; NULL: none (predict) */
     bool plan_only;            /* inspect: no memory is reserved, nothing can be run */
     bool unfused;              /* tests: every layer does its own work, see worker/fusion.h */

@@ -79,56 +79,14 @@ static void test_convolution_bits__are_told_apart_by_the_digest(void) {
     case_release(&c);
 }
 
-/* Leaves [first, first + leaves) of `whole` as a pass of their own. */
-static void init_part(
-    struct convolution_case *part, const struct convolution_case *whole, int first, int leaves) {
-    int picture = whole->leaf_start[first];
-    case_init(part, &whole->shape, whole->leaf_start[first + leaves] - picture, leaves, CASE_REAL);
-    for (int l = 0; l <= leaves; l++) {
-        part->leaf_start[l] = whole->leaf_start[first + l] - picture;
-    }
-    size_t input = shape_elements(whole->shape.input);
-    size_t output = shape_elements(whole->output_shape);
-    memcpy(part->input, whole->input + (size_t)picture * input, part->input_count * sizeof(float));
-    memcpy(part->output_gradient, whole->output_gradient + (size_t)picture * output,
-        part->output_count * sizeof(float));
-    memcpy(part->weights, whole->weights, whole->weights_count * sizeof(float));
-    memcpy(part->bias, whole->bias, (size_t)whole->shape.output_channels * sizeof(float));
-}
-
-static bool same(const float *a, const float *b, size_t count) {
-    return memcmp(a, b, count * sizeof(float)) == 0;
-}
-
 /* A pass of 8 leaves against two of 4, whose sums are added by hand; the last leaves are empty. */
 static void check_cut(const struct convolution_shape *shape, int pictures) {
-    struct convolution_case whole, half[2];
     enum cpu_isa isa = cpu_has(CPU_ISA_AVX512) ? CPU_ISA_AVX512 : CPU_ISA_PORTABLE;
+    struct convolution_case whole;
     case_init(&whole, shape, pictures, 8, CASE_REAL);
     case_run_engine(&whole, isa, ENGINE_CONVOY, 2);
-    size_t input = 0, output = 0;
-    for (int h = 0; h < 2; h++) {
-        init_part(&half[h], &whole, 4 * h, 4);
-        case_run_engine(&half[h], isa, ENGINE_CONVOY, 1);
-        CU_ASSERT(same(half[h].output_values, whole.output_values + output, half[h].output_count));
-        CU_ASSERT(same(half[h].input_gradient, whole.input_gradient + input, half[h].input_count));
-        input += half[h].input_count;
-        output += half[h].output_count;
-    }
-    CU_ASSERT_EQUAL(input, whole.input_count);
-    for (size_t i = 0; i < whole.weights_count; i++) {
-        float sum = half[0].weights_gradient[0][i];
-        sum = half[1].pictures > 0 ? sum + half[1].weights_gradient[0][i] : sum;
-        CU_ASSERT(same(&sum, &whole.weights_gradient[0][i], 1));
-    }
-    for (int o = 0; o < shape->output_channels; o++) {
-        float sum = half[0].bias_gradient[0][o];
-        sum = half[1].pictures > 0 ? sum + half[1].bias_gradient[0][o] : sum;
-        CU_ASSERT(same(&sum, &whole.bias_gradient[0][o], 1));
-    }
+    case_assert_halves_equal(&whole, isa);
     case_release(&whole);
-    case_release(&half[0]);
-    case_release(&half[1]);
 }
 
 static void test_convolution_bits__do_not_depend_on_the_cut_into_passes(void) {

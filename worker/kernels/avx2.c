@@ -129,6 +129,7 @@ KERNEL_INLINE void v16_transpose(float *out, ptrdiff_t out_row, const float *in,
 #include "worker/kernels/product.inc"
 #define CEILING_CHAINS 6
 #include "worker/kernels/ceiling.inc"
+#include "worker/kernels/winograd.inc"
 
 const struct kernels kernels_avx2 = {
     .isa = CPU_ISA_AVX2,
@@ -137,4 +138,5 @@ const struct kernels kernels_avx2 = {
     .activation = ACTIVATION_KERNELS,
     .lrn = LRN_KERNELS,
     .ceiling = CEILING_KERNELS,
+    .winograd = WINOGRAD_KERNELS,
 };

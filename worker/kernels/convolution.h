@@ -14,6 +14,10 @@
  * and elements that cross groups are zero and stay so; all blocks are 16 wide where a group's oc
  * are no multiple of 32.
  *
+ * Dense 3x3 convolutions may be done by Winograd's filters instead (winograd.h): two to three times
+ * as fast, with other bits and a larger rounding; `winograd` says whether, and then the shape
+ * alone.
+ *
  * Only convolution_create allocates; scratch is planned: one piece of memory, aligned to 64 bytes,
  * which any convolution of the same net may use in turn. Not for all ranks together.
  */
@@ -41,8 +45,8 @@ struct convolution; /* a planned one */
 
 /* Plans for `threads` threads and passes of at most `pictures` pictures and `leaves` leaves. */
 status convolution_create(struct convolution **convolution, const struct convolution_shape *shape,
-    const struct kernels *kernels, enum engine_kernels engine, int threads, int pictures,
-    int leaves);
+    const struct kernels *kernels, enum engine_kernels engine, enum engine_winograd winograd,
+    int threads, int pictures, int leaves);
 void convolution_destroy(struct convolution *convolution);
 
 /* What the tensors must offer: the border of the input, and of the output's gradient. */

@@ -1,5 +1,6 @@
 #include "base/cpu.h"
 #include "worker/kernels/convolution_sweep.h"
+#include "worker/kernels/winograd_plan.h"
 
 #include <omp.h>
 #include <string.h>
@@ -70,9 +71,7 @@ size_t convolution_backward_data_scratch(struct convolution *convolution) {
     return (size_t)c->threads * (c->backward_runs + c->backward_transposed);
 }
 
-/* One 16 x 16 block of weights for every input block of the tile: out[16 oc][width ic], from output
- * block `block` and tap (row, column). Blocks that share no group are zero. */
-static void transpose_tap(float *out, const float *weights, const struct convolution *c,
+void convolution_transpose_tap(float *out, const float *weights, const struct convolution *c,
     const struct channel_tile *tile, int block, int row, int column) {
     const struct channel_tile *from = &c->output.tile[block / c->output.tile_blocks];
     ptrdiff_t from_width = channel_tile_width(from), width = channel_tile_width(tile);
@@ -107,7 +106,7 @@ static void transpose_runs(float *out, struct product_block *runs, int count, co
         for (float *to = out + runs[r].b; number < past; number++, to += size) {
             int column = number % taps->columns, row = number / taps->columns % taps->rows;
             int block = taps->block + number / taps->columns / taps->rows;
-            transpose_tap(to, weights, c, tile, block,
+            convolution_transpose_tap(to, weights, c, tile, block,
                 phase->height.tap - row * phase->height.tap_step,
                 phase->width.tap - column * phase->width.tap_step);
         }
@@ -147,6 +146,11 @@ void convolution_backward_data(const struct tensor *input_gradient,
     const struct convolution *c = convolution;
     if (c->engine == ENGINE_BLAS) {
         convolution_blas_backward_data(
+            input_gradient, output_gradient, weights, pictures, convolution, scratch);
+        return;
+    }
+    if (c->winograd) {
+        winograd_backward_data(
             input_gradient, output_gradient, weights, pictures, convolution, scratch);
         return;
     }

@@ -1,5 +1,5 @@
 #include "base/cpu.h"
-#include "worker/kernels/convolution_plan.h"
+#include "worker/kernels/winograd_plan.h"
 
 #include <omp.h>
 #include <string.h>
@@ -382,6 +382,10 @@ void convolution_backward_weights(float *const *gradient, const struct tensor *i
     if (c->engine == ENGINE_BLAS) {
         convolution_blas_backward_weights(
             gradient, input, output_gradient, pass, convolution, scratch);
+        return;
+    }
+    if (c->winograd) {
+        winograd_backward_weights(gradient, input, output_gradient, pass, convolution, scratch);
         return;
     }
     struct chains chains;

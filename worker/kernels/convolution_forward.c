@@ -1,5 +1,6 @@
 #include "base/cpu.h"
 #include "worker/kernels/convolution_sweep.h"
+#include "worker/kernels/winograd_plan.h"
 
 #include <omp.h>
 
@@ -64,6 +65,10 @@ void convolution_forward(const struct tensor *output, const struct tensor *input
     const struct convolution *c = convolution;
     if (c->engine == ENGINE_BLAS) {
         convolution_blas_forward(output, input, weights, bias, pictures, convolution, scratch);
+        return;
+    }
+    if (c->winograd) {
+        winograd_forward(output, input, weights, bias, pictures, convolution, scratch);
         return;
     }
     struct sweep sweep;

@@ -1,4 +1,4 @@
-#include "worker/kernels/convolution_plan.h"
+#include "worker/kernels/winograd_plan.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -118,8 +118,8 @@ static size_t most(size_t a, size_t b) {
 }
 
 status convolution_create(struct convolution **convolution, const struct convolution_shape *shape,
-    const struct kernels *kernels, enum engine_kernels engine, int threads, int pictures,
-    int leaves) {
+    const struct kernels *kernels, enum engine_kernels engine, enum engine_winograd winograd,
+    int threads, int pictures, int leaves) {
     status result = STATUS_OK;
     struct convolution *c = NULL;
     struct shape output;
@@ -148,7 +148,12 @@ status convolution_create(struct convolution **convolution, const struct convolu
                      (size_t)shape->kernel_width * CHANNEL_BLOCK * (size_t)channel_tile_width(tile);
     }
     c->scratch = convolution_backward_bias_scratch(c);
-    if (engine == ENGINE_BLAS) {
+    c->winograd = engine == ENGINE_CONVOY && winograd_fits(c, winograd);
+    if (c->winograd) {
+        c->scratch = most(c->scratch, winograd_scratch(c));
+        snprintf(c->kernel, sizeof c->kernel, "winograd 4x4, 3x3 %s %s", cpu_isa_name(kernels->isa),
+            kernels->product.name);
+    } else if (engine == ENGINE_BLAS) {
         c->scratch = most(c->scratch, convolution_blas_scratch(c));
         snprintf(c->kernel, sizeof c->kernel, "blas im2col %dx%d", shape->kernel_height,
             shape->kernel_width);

@@ -57,6 +57,8 @@ struct convolution {
     /* Bytes of scratch: in all, and of one thread for the lists of runs and transposed weights. */
     size_t scratch, forward_runs, backward_runs, backward_transposed;
     int item_tiles, item_rows; /* of backward-weights: see struct item there */
+    bool winograd;             /* all three directions; the items are then those of winograd */
+    int item_blocks;
     char kernel[64];
 };
 
@@ -80,6 +82,11 @@ size_t convolution_forward_scratch(struct convolution *convolution);
 size_t convolution_backward_data_scratch(struct convolution *convolution);
 size_t convolution_backward_weights_scratch(struct convolution *convolution);
 size_t convolution_backward_bias_scratch(const struct convolution *convolution);
+
+/* One 16 x 16 block of weights for every input block of the tile: out[16 oc][width ic], from output
+ * block `block` and tap (row, column). Blocks that share no group are zero. */
+void convolution_transpose_tap(float *out, const float *weights, const struct convolution *c,
+    const struct channel_tile *tile, int block, int row, int column);
 
 /* The engine on OpenBLAS: im2col and a matrix product a picture; the same results but for rounding.
  */

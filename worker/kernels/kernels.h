@@ -3,10 +3,10 @@
  * Each instruction set is one file (avx512.c, avx2.c, portable.c; NEON would be one more): it
  * defines a vector of 16 floats (v16: one AVX-512 register, two AVX2 registers, an array) with the
  * operations named in vector.h and the size of its register tile, then includes the bodies
- * product.inc (sums of products: convolution, linear), elementwise.inc (everything else) and
- * ceiling.inc (what the processor can do at most), which are written once over v16 and plain loops.
- * All sets do the same scalar operations in the same order, lanes never mix, contraction is off: so
- * all give the same bits.
+ * product.inc (sums of products: convolution, linear), winograd.inc (transforms of tiles),
+ * elementwise.inc (everything else) and ceiling.inc (what the processor can do at most), which are
+ * written once over v16 and plain loops. All sets do the same scalar operations in the same order,
+ * lanes never mix, contraction is off: so all give the same bits.
  */
 #ifndef WORKER_KERNELS_KERNELS_H
 #define WORKER_KERNELS_KERNELS_H
@@ -17,9 +17,14 @@
 #include "worker/kernels/elementwise.h"
 #include "worker/kernels/lrn.h"
 #include "worker/kernels/product.h"
+#include "worker/kernels/winograd.h"
 
 /* Whose products: our own, or im2col and OpenBLAS (other bits, on request). */
 enum engine_kernels { ENGINE_CONVOY, ENGINE_BLAS };
+
+/* Winograd convolutions: nowhere; where the shape says that they are faster; wherever they can be
+ * (tests and measurements). */
+enum engine_winograd { WINOGRAD_OFF, WINOGRAD_ON, WINOGRAD_ALWAYS };
 
 struct kernels {
     enum cpu_isa isa;
@@ -28,6 +33,7 @@ struct kernels {
     struct activation_kernels activation;
     struct lrn_kernels lrn;
     struct ceiling_kernels ceiling;
+    struct winograd_kernels winograd;
 };
 
 /* The kernels of `isa`, which the machine must have; never NULL. */

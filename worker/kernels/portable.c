@@ -118,6 +118,7 @@ KERNEL_INLINE void v16_transpose(float *out, ptrdiff_t out_row, const float *in,
 #include "worker/kernels/product.inc"
 #define CEILING_CHAINS 6
 #include "worker/kernels/ceiling.inc"
+#include "worker/kernels/winograd.inc"
 
 const struct kernels kernels_portable = {
     .isa = CPU_ISA_PORTABLE,
@@ -126,4 +127,5 @@ const struct kernels kernels_portable = {
     .activation = ACTIVATION_KERNELS,
     .lrn = LRN_KERNELS,
     .ceiling = CEILING_KERNELS,
+    .winograd = WINOGRAD_KERNELS,
 };

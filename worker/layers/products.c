@@ -19,8 +19,8 @@ status products_plan(struct layer *layer, const struct layer_plan *plan,
         return status_prefix(STATUS_USAGE, "%s: layer %s", place, layer->name);
     }
     struct convolution *convolution;
-    TRY(convolution_create(&convolution, shape, plan->kernels, plan->engine, plan->threads,
-        plan->pictures, plan->leaves));
+    TRY(convolution_create(&convolution, shape, plan->kernels, plan->engine, plan->winograd,
+        plan->threads, plan->pictures, plan->leaves));
     layer->state = convolution;
     layer->flags = LAYER_NEEDS_INPUT;
     layer->kernel = convolution_kernel(convolution);

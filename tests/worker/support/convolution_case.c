@@ -56,6 +56,9 @@ static float random_value(enum case_values values) {
     if (values == CASE_WHOLE) {
         return (float)test_random_between(-3, 3);
     }
+    if (values == CASE_WINOGRAD) {
+        return (float)test_random_between(-1, 1);
+    }
     return (float)((double)test_random() / 2147483648.0 - 1.0);
 }
 
@@ -87,6 +90,12 @@ void case_init(struct convolution_case *c, const struct convolution_shape *shape
     c->weights = random_values(c->weights_count, values);
     c->bias = random_values((size_t)shape->output_channels, values);
     c->output_gradient = random_values(c->output_count, values);
+    for (size_t i = 0; i < c->weights_count && values == CASE_WINOGRAD; i++) {
+        c->weights[i] *= 576.0f;
+    }
+    for (size_t i = 0; i < c->output_count && values == CASE_WINOGRAD; i++) {
+        c->output_gradient[i] *= 576.0f;
+    }
     c->reference_output = must_allocate(c->output_count, sizeof(double));
     c->reference_input_gradient = must_allocate(c->input_count, sizeof(double));
     c->output_values = must_allocate(c->output_count, sizeof(float));
@@ -257,8 +266,9 @@ void case_run_engine(
     struct convolution_case *c, enum cpu_isa isa, enum engine_kernels engine, int threads) {
     struct convolution *convolution = NULL;
     CU_ASSERT_EQUAL_FATAL(convolution_create(&convolution, &c->shape, kernels_get(isa), engine,
-                              threads, c->pictures, c->leaves),
+                              c->winograd, threads, c->pictures, c->leaves),
         STATUS_OK);
+    c->was_winograd = strncmp(convolution_kernel(convolution), "winograd", 8) == 0;
     int input_height, input_width, gradient_height, gradient_width;
     convolution_input_border(&input_height, &input_width, convolution);
     convolution_gradient_border(&gradient_height, &gradient_width, convolution);
@@ -338,6 +348,72 @@ bool case_assert_equal(const struct convolution_case *c, double tolerance, const
             (size_t)c->output_shape.channels, tolerance, what, "backward-bias");
     }
     return right;
+}
+
+/* The root mean square of what is off, in that of what should be. */
+static double error_of(const double *reference, const float *values, size_t count) {
+    double square = 0.0, error = 0.0;
+    for (size_t i = 0; i < count; i++) {
+        double off = (double)values[i] - reference[i];
+        square += reference[i] * reference[i];
+        error += off * off;
+    }
+    return square > 0.0 ? sqrt(error / square) : 0.0;
+}
+
+void case_errors(double errors[CASE_DIRECTIONS], const struct convolution_case *c) {
+    errors[0] = error_of(c->reference_output, c->output_values, c->output_count);
+    errors[1] = error_of(c->reference_input_gradient, c->input_gradient, c->input_count);
+    errors[2] =
+        error_of(c->reference_weights_gradient[0], c->weights_gradient[0], c->weights_count);
+}
+
+/* Leaves [first, first + leaves) of `whole` as a pass of their own. */
+static void init_part(
+    struct convolution_case *part, const struct convolution_case *whole, int first, int leaves) {
+    int picture = whole->leaf_start[first];
+    case_init(part, &whole->shape, whole->leaf_start[first + leaves] - picture, leaves, CASE_REAL);
+    part->winograd = whole->winograd;
+    for (int l = 0; l <= leaves; l++) {
+        part->leaf_start[l] = whole->leaf_start[first + l] - picture;
+    }
+    size_t input = shape_elements(whole->shape.input);
+    size_t output = shape_elements(whole->output_shape);
+    memcpy(part->input, whole->input + (size_t)picture * input, part->input_count * sizeof(float));
+    memcpy(part->output_gradient, whole->output_gradient + (size_t)picture * output,
+        part->output_count * sizeof(float));
+    memcpy(part->weights, whole->weights, whole->weights_count * sizeof(float));
+    memcpy(part->bias, whole->bias, (size_t)whole->shape.output_channels * sizeof(float));
+}
+
+static bool same(const float *a, const float *b, size_t count) {
+    return memcmp(a, b, count * sizeof(float)) == 0;
+}
+
+void case_assert_halves_equal(const struct convolution_case *whole, enum cpu_isa isa) {
+    struct convolution_case half[2];
+    size_t input = 0, output = 0;
+    for (int h = 0; h < 2; h++) {
+        init_part(&half[h], whole, h * whole->leaves / 2, whole->leaves / 2);
+        case_run_engine(&half[h], isa, ENGINE_CONVOY, 1);
+        CU_ASSERT(same(half[h].output_values, whole->output_values + output, half[h].output_count));
+        CU_ASSERT(same(half[h].input_gradient, whole->input_gradient + input, half[h].input_count));
+        input += half[h].input_count;
+        output += half[h].output_count;
+    }
+    CU_ASSERT_EQUAL(input, whole->input_count);
+    for (size_t i = 0; i < whole->weights_count; i++) {
+        float sum = half[0].weights_gradient[0][i];
+        sum = half[1].pictures > 0 ? sum + half[1].weights_gradient[0][i] : sum;
+        CU_ASSERT(same(&sum, &whole->weights_gradient[0][i], 1));
+    }
+    for (int o = 0; o < whole->shape.output_channels; o++) {
+        float sum = half[0].bias_gradient[0][o];
+        sum = half[1].pictures > 0 ? sum + half[1].bias_gradient[0][o] : sum;
+        CU_ASSERT(same(&sum, &whole->bias_gradient[0][o], 1));
+    }
+    case_release(&half[0]);
+    case_release(&half[1]);
 }
 
 static uint64_t digest_floats(uint64_t digest, const float *values, size_t count) {

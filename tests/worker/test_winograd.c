@@ -1,0 +1,186 @@
+/* Winograd convolutions: exact on whole numbers that are multiples of what the transforms divide
+ * by, the same bits for every instruction set, number of threads and cut into passes, and nearly as
+ * right as the direct kernels. The machinery (guards, scratch full of not-a-number, padding lanes)
+ * is that of the direct ones. */
+#include "support/convolution_case.h"
+#include "support/support.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SQUARE(c, hw, o, p)                                                                        \
+    { {c, hw, hw}, o, 3, 3, 1, 1, p, p, 1, 1, 1 }
+
+/* Maps of the networks, and odd ones; channels that are no multiple of 16 or 32. */
+static const struct convolution_shape shapes[] = {
+    SQUARE(16, 4, 16, 1),
+    SQUARE(32, 7, 48, 1),
+    SQUARE(40, 13, 50, 1),
+    SQUARE(64, 14, 64, 1),
+    SQUARE(20, 27, 33, 1),
+    SQUARE(16, 28, 16, 1),
+    SQUARE(3, 55, 16, 1),
+    SQUARE(16, 56, 8, 1),
+    SQUARE(17, 1, 5, 1),
+    SQUARE(16, 3, 16, 0),
+    SQUARE(24, 6, 16, 0),
+    SQUARE(16, 5, 40, 2),
+    {{16, 2, 90}, 16, 3, 3, 1, 1, 1, 1, 1, 1, 1},
+    {{20, 41, 9}, 36, 3, 3, 1, 1, 0, 2, 1, 1, 1},
+    {{64, 9, 9}, 32, 3, 3, 1, 1, 1, 1, 1, 1, 2},
+    {{64, 7, 7}, 192, 3, 3, 1, 1, 1, 1, 1, 1, 2},
+};
+#define SHAPES (int)(sizeof shapes / sizeof shapes[0])
+
+static struct convolution_shape random_shape(void) {
+    int pad = test_random_between(0, 2);
+    return (struct convolution_shape){
+        .input = {test_random_between(1, 50), test_random_between(3, 30),
+            test_random_between(3, 30)},
+        .output_channels = test_random_between(1, 50),
+        .kernel_height = 3,
+        .kernel_width = 3,
+        .stride_height = 1,
+        .stride_width = 1,
+        .pad_height = pad,
+        .pad_width = test_random_between(0, 2),
+        .dilation_height = 1,
+        .dilation_width = 1,
+        .groups = 1,
+    };
+}
+
+static void init(struct convolution_case *c, const struct convolution_shape *shape, int pictures,
+    int leaves, enum case_values values) {
+    case_init(c, shape, pictures, leaves, values);
+    c->winograd = WINOGRAD_ALWAYS;
+}
+
+static void run(struct convolution_case *c, enum cpu_isa isa, int threads) {
+    case_run_engine(c, isa, ENGINE_CONVOY, threads);
+    CU_ASSERT(c->was_winograd);
+}
+
+static void check_exact(
+    const struct convolution_shape *shape, int pictures, int leaves, int limit) {
+    struct convolution_case c;
+    init(&c, shape, pictures, leaves, CASE_WINOGRAD);
+    case_cut(&c, limit);
+    case_run_reference(&c);
+    for (enum cpu_isa isa = CPU_ISA_PORTABLE; isa <= CPU_ISA_AVX512; isa++) {
+        for (int threads = 1; threads <= 2 && cpu_has(isa); threads++) {
+            char what[64];
+            snprintf(what, sizeof what, "%s, %d threads", cpu_isa_name(isa), threads);
+            run(&c, isa, threads);
+            case_assert_equal(&c, 0.0, what);
+        }
+    }
+    case_release(&c);
+}
+
+static void test_winograd__is_exact_on_multiples_of_its_divisors(void) {
+    for (int i = 0; i < case_count(SHAPES); i++) {
+        check_exact(&shapes[i], 3, 2, 0);
+    }
+    for (int i = 0; i < case_count(25); i++) {
+        struct convolution_shape shape = random_shape();
+        int leaves = 1 << test_random_between(0, 3);
+        check_exact(&shape, test_random_between(1, 5), leaves, 1 << test_random_between(0, 3));
+    }
+}
+
+static void test_winograd__is_exact_with_many_pictures_and_empty_leaves(void) {
+    struct convolution_shape small = SQUARE(16, 5, 16, 1);
+    check_exact(&small, 130, 2, 0); /* leaves of three chains */
+    for (int pictures = 0; pictures < 4; pictures++) {
+        check_exact(&small, pictures, 8, 2);
+        check_exact(&small, pictures, 4, 0);
+    }
+}
+
+static uint64_t digest_of(struct convolution_case *c, enum cpu_isa isa, int threads) {
+    run(c, isa, threads);
+    return case_digest(c);
+}
+
+static void test_winograd__has_the_same_bits_on_every_instruction_set_and_thread_count(void) {
+    for (int i = 0; i < case_count(SHAPES + 10); i++) {
+        struct convolution_shape shape = i < SHAPES ? shapes[i] : random_shape();
+        struct convolution_case c;
+        init(&c, &shape, 5, 4, CASE_REAL);
+        uint64_t first = digest_of(&c, CPU_ISA_PORTABLE, 1);
+        for (enum cpu_isa isa = CPU_ISA_PORTABLE; isa <= CPU_ISA_AVX512; isa++) {
+            for (int threads = 1; threads <= 3 && cpu_has(isa); threads++) {
+                CU_ASSERT_EQUAL(digest_of(&c, isa, threads), first);
+            }
+        }
+        case_release(&c);
+    }
+}
+
+/* A pass of 8 leaves against two of 4, whose sums are added by hand. */
+static void test_winograd__has_the_same_bits_however_pictures_are_cut_into_passes(void) {
+    for (int i = 0; i < case_count(SHAPES); i++) {
+        for (int pictures = 4; pictures <= 11; pictures += 7) {
+            struct convolution_case whole;
+            init(&whole, &shapes[i], pictures, 8, CASE_REAL);
+            run(&whole, CPU_ISA_PORTABLE, 2);
+            case_assert_halves_equal(&whole, CPU_ISA_PORTABLE);
+            case_release(&whole);
+        }
+    }
+}
+
+/* Winograd's rounding is larger: at most ten times the direct kernels' against double. The few
+ * products of the smallest shapes are summed almost exactly by those: such an error counts as one
+ * spacing of floats. */
+static void test_winograd__stays_near_double_precision(void) {
+    for (int i = 0; i < case_count(SHAPES); i++) {
+        struct convolution_case c;
+        double direct[CASE_DIRECTIONS], winograd[CASE_DIRECTIONS];
+        init(&c, &shapes[i], 5, 4, CASE_REAL);
+        case_run_reference(&c);
+        run(&c, CPU_ISA_PORTABLE, 1);
+        case_errors(winograd, &c);
+        c.winograd = WINOGRAD_OFF;
+        case_run_engine(&c, CPU_ISA_PORTABLE, ENGINE_CONVOY, 1);
+        case_errors(direct, &c);
+        for (int d = 0; d < CASE_DIRECTIONS; d++) {
+            double limit = 10.0 * (direct[d] > 0x1p-23 ? direct[d] : 0x1p-23);
+            if (winograd[d] > limit) {
+                printf("\n  shape %d, direction %d: %.2e, limit %.2e", i, d, winograd[d], limit);
+            }
+            CU_ASSERT(winograd[d] <= limit);
+        }
+        case_release(&c);
+    }
+}
+
+static bool chosen(struct convolution_shape shape, enum engine_kernels engine) {
+    struct convolution *convolution = NULL;
+    CU_ASSERT_EQUAL_FATAL(convolution_create(&convolution, &shape, kernels_get(CPU_ISA_PORTABLE),
+                              engine, WINOGRAD_ON, 1, 1, 1),
+        STATUS_OK);
+    bool winograd = strncmp(convolution_kernel(convolution), "winograd", 8) == 0;
+    convolution_destroy(convolution);
+    return winograd;
+}
+
+static void test_winograd__is_chosen_by_shape(void) {
+    CU_ASSERT(chosen((struct convolution_shape)SQUARE(64, 14, 64, 1), ENGINE_CONVOY));
+    CU_ASSERT(!chosen((struct convolution_shape)SQUARE(64, 14, 64, 1), ENGINE_BLAS));
+    CU_ASSERT(!chosen((struct convolution_shape)SQUARE(16, 14, 64, 1), ENGINE_CONVOY));
+    CU_ASSERT(!chosen((struct convolution_shape)SQUARE(64, 14, 64, 3), ENGINE_CONVOY));
+    struct convolution_shape strided = SQUARE(64, 14, 64, 1), dilated = SQUARE(64, 14, 64, 1);
+    strided.stride_width = 2;
+    dilated.dilation_height = 2;
+    CU_ASSERT(!chosen(strided, ENGINE_CONVOY));
+    CU_ASSERT(!chosen(dilated, ENGINE_CONVOY));
+}
+
+TEST_MAIN("winograd", TEST(test_winograd__is_exact_on_multiples_of_its_divisors),
+    TEST(test_winograd__is_exact_with_many_pictures_and_empty_leaves),
+    TEST(test_winograd__has_the_same_bits_on_every_instruction_set_and_thread_count),
+    TEST(test_winograd__has_the_same_bits_however_pictures_are_cut_into_passes),
+    TEST(test_winograd__stays_near_double_precision), TEST(test_winograd__is_chosen_by_shape))
