@@ -107,8 +107,8 @@ def train_pytorch(network, dtype, pixels, labels, rate):
     return state_of(network)
 
 
-class Pytorch(unittest.TestCase):
-    rate = 0.0625
+class Program(unittest.TestCase):
+    """The program, typed in a folder of its own."""
 
     def setUp(self):
         folder = tempfile.TemporaryDirectory(prefix="convoy-pytorch-")
@@ -120,6 +120,10 @@ class Pytorch(unittest.TestCase):
                               env=bench.environment(), text=True, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, timeout=bench.TIMEOUT, check=False)
         self.assertEqual(done.returncode, 0, done.stdout)
+
+
+class Pytorch(Program):
+    rate = 0.0625
 
     def train_convoy(self, model, first, batch, leaf, *overrides):
         with open(os.path.join(self.folder, "model.yaml"), "w", encoding="ascii") as file:
