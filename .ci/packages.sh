@@ -10,7 +10,7 @@ build_packages=(gcc libc6-dev cmake ninja-build pkg-config openmpi-bin libopenmp
 test_packages=(python3)
 data_packages=(dataset-fashion-mnist)
 # What only the checks of .ci/run need. Without them the tests concerned say that they were skipped.
-check_packages=(python3-torch python3-numpy clang clang-format shellcheck)
+check_packages=(python3-torch python3-torchvision python3-numpy clang clang-format shellcheck)
 
 # say WORDS...: what is about to happen.
 say() {
@@ -47,6 +47,7 @@ is_found() {
     libxxhash-dev) pkg-config --exists libxxhash ;;
     dataset-fashion-mnist) [ -e /usr/share/datasets/fashion-mnist ] ;;
     python3-torch) python3 -c 'import torch' ;;
+    python3-torchvision) python3 -c 'import torchvision' ;;
     python3-numpy) python3 -c 'import numpy' ;;
     *) false ;;
     esac >/dev/null 2>&1
