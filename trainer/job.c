@@ -32,6 +32,9 @@ status job_init(struct job *job) {
     if (!launch_by_mpirun()) {
         /* Without mpirun there is no one to talk to: no daemon, no ports. */
         setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
+        /* Nor a session folder: processes without mpirun would share one, and one that ends takes
+         * it away from another that starts. */
+        setenv("OMPI_MCA_orte_create_session_dirs", "0", 0);
     }
     int provided;
     if (MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS) {
