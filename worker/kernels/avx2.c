@@ -121,22 +121,9 @@ KERNEL_INLINE void v16_transpose(float *out, ptrdiff_t out_row, const float *in,
     transpose_quadrant(out + 8 * out_row + 8, out_row, in + 8 * in_row + 8, in_row);
 }
 
-#include "worker/kernels/activation.inc"
-#include "worker/kernels/elementwise.inc"
-#include "worker/kernels/lrn.inc"
-#define TILE_ROWS  6
-#define TILE_LANES 16
-#include "worker/kernels/product.inc"
+#define TILE_ROWS      6
+#define TILE_LANES     16
 #define CEILING_CHAINS 6
-#include "worker/kernels/ceiling.inc"
-#include "worker/kernels/winograd.inc"
+#include "worker/kernels/bodies.inc"
 
-const struct kernels kernels_avx2 = {
-    .isa = CPU_ISA_AVX2,
-    .product = PRODUCT_KERNELS,
-    .elementwise = ELEMENTWISE_KERNELS,
-    .activation = ACTIVATION_KERNELS,
-    .lrn = LRN_KERNELS,
-    .ceiling = CEILING_KERNELS,
-    .winograd = WINOGRAD_KERNELS,
-};
+const struct kernels kernels_avx2 = KERNELS(CPU_ISA_AVX2);

@@ -97,22 +97,9 @@ KERNEL_INLINE void v16_transpose(float *out, ptrdiff_t out_row, const float *in,
     }
 }
 
-#include "worker/kernels/activation.inc"
-#include "worker/kernels/elementwise.inc"
-#include "worker/kernels/lrn.inc"
-#define TILE_ROWS  14
-#define TILE_LANES 32
-#include "worker/kernels/product.inc"
+#define TILE_ROWS      14
+#define TILE_LANES     32
 #define CEILING_CHAINS 12
-#include "worker/kernels/ceiling.inc"
-#include "worker/kernels/winograd.inc"
+#include "worker/kernels/bodies.inc"
 
-const struct kernels kernels_avx512 = {
-    .isa = CPU_ISA_AVX512,
-    .product = PRODUCT_KERNELS,
-    .elementwise = ELEMENTWISE_KERNELS,
-    .activation = ACTIVATION_KERNELS,
-    .lrn = LRN_KERNELS,
-    .ceiling = CEILING_KERNELS,
-    .winograd = WINOGRAD_KERNELS,
-};
+const struct kernels kernels_avx512 = KERNELS(CPU_ISA_AVX512);

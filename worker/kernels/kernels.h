@@ -2,10 +2,10 @@
  *
  * Each instruction set is one file (avx512.c, avx2.c, portable.c; NEON would be one more): it
  * defines a vector of 16 floats (v16: one AVX-512 register, two AVX2 registers, an array) with the
- * operations named in vector.h and the size of its register tile, then includes the bodies
- * product.inc (sums of products: convolution, linear), winograd.inc (transforms of tiles),
- * elementwise.inc (everything else) and ceiling.inc (what the processor can do at most), which are
- * written once over v16 and plain loops. All sets do the same scalar operations in the same order,
+ * operations named in vector.h and the size of its register tile, then includes bodies.inc: the
+ * bodies product.inc (sums of products: convolution, linear), winograd.inc (transforms of tiles),
+ * elementwise.inc (most else) and ceiling.inc (what the processor can do at most) are written once
+ * over v16 and plain loops. All sets do the same scalar operations in the same order,
  * lanes never mix, contraction is off: so all give the same bits.
  */
 #ifndef WORKER_KERNELS_KERNELS_H

@@ -110,22 +110,9 @@ KERNEL_INLINE void v16_transpose(float *out, ptrdiff_t out_row, const float *in,
     }
 }
 
-#include "worker/kernels/activation.inc"
-#include "worker/kernels/elementwise.inc"
-#include "worker/kernels/lrn.inc"
-#define TILE_ROWS  4
-#define TILE_LANES 16
-#include "worker/kernels/product.inc"
+#define TILE_ROWS      4
+#define TILE_LANES     16
 #define CEILING_CHAINS 6
-#include "worker/kernels/ceiling.inc"
-#include "worker/kernels/winograd.inc"
+#include "worker/kernels/bodies.inc"
 
-const struct kernels kernels_portable = {
-    .isa = CPU_ISA_PORTABLE,
-    .product = PRODUCT_KERNELS,
-    .elementwise = ELEMENTWISE_KERNELS,
-    .activation = ACTIVATION_KERNELS,
-    .lrn = LRN_KERNELS,
-    .ceiling = CEILING_KERNELS,
-    .winograd = WINOGRAD_KERNELS,
-};
+const struct kernels kernels_portable = KERNELS(CPU_ISA_PORTABLE);
