@@ -88,3 +88,10 @@ status feed_start(struct loader **loader, const struct feed *feed, const struct 
     };
     return loader_create(loader, feed->dataset, feed->chain, &options);
 }
+
+status feed_next(const struct batch **batch, struct loader *loader, struct activity *activity) {
+    const struct activity_now before = activity_enter(activity, ACTIVITY_INPUT, -1);
+    status result = loader_next(batch, loader);
+    activity_leave(activity, before);
+    return result;
+}

@@ -4,6 +4,7 @@
 
 #include "shard/loader.h"
 #include "trainer/recipe.h"
+#include "worker/activity.h"
 #include "worker/net.h"
 
 struct feed {
@@ -28,5 +29,8 @@ int feed_smallest_leaf(const struct feed *feed);
  * `epochs` epochs (0: for ever). Bad records that are skipped are counted by the loader. */
 status feed_start(struct loader **loader, const struct feed *feed, const struct recipe *recipe,
     int rank, int ranks, int64_t step, uint32_t epochs);
+
+/* loader_next, marked as this rank's wait for input. */
+status feed_next(const struct batch **batch, struct loader *loader, struct activity *activity);
 
 #endif

@@ -1,6 +1,7 @@
 #include "trainer/job.h"
 
 #include "base/cpu.h"
+#include "base/memory.h"
 #include "trainer/launch.h"
 #include "worker/exchange/agreement.h"
 
@@ -41,6 +42,9 @@ status job_init(struct job *job) {
         FAIL(STATUS_SYSTEM, "MPI does not start");
     }
     TRY(transport_mpi_create(&job->transport));
+    TRY(MEMORY_ALLOCATE(&job->activity, 1));
+    activity_init(job->activity);
+    job->transport->activity = job->activity;
     job->rank = job->transport->rank;
     job->ranks = job->transport->ranks;
     measure_host(job);
@@ -57,6 +61,10 @@ void job_release(struct job *job, status result) {
     MPI_Finalized(&ended);
     if (started && !ended) {
         MPI_Finalize();
+    }
+    if (job->activity != NULL) {
+        activity_release(job->activity);
+        free(job->activity);
     }
     *job = (struct job){0};
 }
@@ -91,11 +99,25 @@ void job_broadcast(const struct job *job, void *bytes, size_t size) {
     if (job->ranks == 1) {
         return;
     }
+    const struct activity_now before = activity_enter(job->activity, ACTIVITY_COLLECTIVE, -1);
     for (size_t done = 0; done < size;) {
         size_t part = size - done < most ? size - done : most;
         MPI_Bcast((char *)bytes + done, (int)part, MPI_BYTE, 0, MPI_COMM_WORLD);
         done += part;
     }
+    activity_leave(job->activity, before);
+}
+
+void job_gather(const struct job *job, void *all, const void *mine, size_t size) {
+    const struct activity_now before = activity_enter(job->activity, ACTIVITY_COLLECTIVE, -1);
+    MPI_Gather(mine, (int)size, MPI_BYTE, all, (int)size, MPI_BYTE, 0, MPI_COMM_WORLD);
+    activity_leave(job->activity, before);
+}
+
+void job_sum(const struct job *job, int64_t *values, size_t count) {
+    const struct activity_now before = activity_enter(job->activity, ACTIVITY_COLLECTIVE, -1);
+    MPI_Allreduce(MPI_IN_PLACE, values, (int)count, MPI_INT64_T, MPI_SUM, MPI_COMM_WORLD);
+    activity_leave(job->activity, before);
 }
 
 status job_agree(const struct job *job, status mine) {

@@ -10,6 +10,7 @@
 
 struct job {
     struct transport *transport;
+    struct activity *activity; /* what this rank is doing; the transport's too */
     int rank, ranks;
     int host_ranks; /* ranks on this host */
     int host_cores; /* cores that the ranks of this host may use together */
@@ -36,6 +37,13 @@ int job_first_core(const struct job *job, int threads);
 
 /* For all ranks: copies rank 0's bytes to all. */
 void job_broadcast(const struct job *job, void *bytes, size_t size);
+
+/* For all ranks: brings `size` bytes of each to rank 0, in the order of MPI's own ranks: all[ranks]
+ * [size], written on rank 0 alone. */
+void job_gather(const struct job *job, void *all, const void *mine, size_t size);
+
+/* For all ranks: sums whole numbers over all of them. */
+void job_sum(const struct job *job, int64_t *values, size_t count);
 
 /* For all ranks: whether every rank is well; see agreement_status. */
 status job_agree(const struct job *job, status mine);

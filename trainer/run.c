@@ -13,12 +13,13 @@ static status train_step(struct run *run, struct decision *decision, uint32_t *s
     const int64_t pictures =
         order_step_pictures(&run->training.order, state->step % state->steps_per_epoch);
     const struct batch *batch = NULL;
+    activity_set_step(run->job.activity, state->step);
     *decision = coordinator_decide(run->recipe, state);
     *signals = signals_seen();
 
     status mine = run->pending;
     if (mine == STATUS_OK) {
-        mine = loader_next(&batch, run->loader); /* records become a batch */
+        mine = feed_next(&batch, run->loader, run->job.activity); /* records become a batch */
     }
     if (mine == STATUS_OK) {
         mine = step_forward(run->step, state->step, pictures, batch->pixels, batch->targets);
@@ -41,8 +42,11 @@ static status train_step(struct run *run, struct decision *decision, uint32_t *s
 
 /* All ranks have the same figures; what rank 0 makes of them is handed out. */
 static status validate(struct run *run, bool *best) {
-    TRY(validation_run(&run->figures, NULL, &run->job, run->step, run->net, &run->validation,
-        run->recipe, run->log));
+    const struct activity_now before = activity_enter(run->job.activity, ACTIVITY_VALIDATION, -1);
+    status result = validation_run(&run->figures, NULL, &run->job, run->step, run->net,
+        &run->validation, run->recipe, run->log);
+    activity_leave(run->job.activity, before);
+    TRY(result);
     *best = coordinator_observe(&run->state, run->recipe, &run->figures);
     job_broadcast(&run->job, &run->state, sizeof run->state);
     job_broadcast(&run->job, best, sizeof *best);

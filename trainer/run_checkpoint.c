@@ -20,7 +20,10 @@ static status save(struct run *run) {
 }
 
 status run_save(struct run *run) {
-    return job_agree(&run->job, run->job.rank == 0 ? save(run) : run->pending);
+    const struct activity_now before = activity_enter(run->job.activity, ACTIVITY_CHECKPOINT, -1);
+    status result = job_agree(&run->job, run->job.rank == 0 ? save(run) : run->pending);
+    activity_leave(run->job.activity, before);
+    return result;
 }
 
 /* Damaged checkpoints that were passed over: said when there is a log to say it in. */

@@ -3,7 +3,6 @@
 
 #include <inttypes.h>
 #include <jansson.h>
-#include <mpi.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -213,8 +212,7 @@ status run_log_ranks(struct run *run) {
         free(lines);
         return result;
     }
-    MPI_Gather(
-        &mine, (int)sizeof mine, MPI_BYTE, lines, (int)sizeof mine, MPI_BYTE, 0, MPI_COMM_WORLD);
+    job_gather(&run->job, lines, &mine, sizeof mine);
     if (run->log == NULL) {
         return STATUS_OK;
     }

@@ -1,6 +1,5 @@
 #include "trainer/validation.h"
 
-#include <mpi.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,7 +34,7 @@ static status run_steps(struct step_metrics *sums, struct counter *counter, cons
     const int64_t steps = order_steps(&feed->order);
     for (int64_t s = 0; s < steps; s++) {
         const struct batch *batch = NULL;
-        status mine = loader_next(&batch, loader);
+        status mine = feed_next(&batch, loader, job->activity);
         const bool well = mine == STATUS_OK;
         counter->targets = well ? batch->targets : NULL;
         TRY(step_evaluate(step, sums, mine, order_step_pictures(&feed->order, s),
@@ -69,8 +68,7 @@ status validation_run(struct figures *figures, struct confusion *confusion, cons
     TRY_TO(done, result, job_agree(job, result));
     TRY_TO(done, result, run_steps(&sums, &counter, job, step, feed, loader, progress));
     if (confusion != NULL) {
-        MPI_Allreduce(
-            MPI_IN_PLACE, confusion->counts, (int)cells, MPI_INT64_T, MPI_SUM, MPI_COMM_WORLD);
+        job_sum(job, confusion->counts, cells);
     }
     *figures = (struct figures){.pictures = sums.pictures,
         .loss = sums.loss / (double)sums.pictures,

@@ -113,6 +113,8 @@ status step_forward(struct step *step, int64_t number, int64_t pictures, const f
     const struct target *targets) {
     double start = seconds();
     status result = STATUS_OK;
+    const struct activity_now before =
+        activity_enter(step->transport->activity, ACTIVITY_FORWARD, -1);
     step_begin(step, number, pictures, pixels, targets);
     for (int p = 0; step_pass_has_pictures(step, p) && result == STATUS_OK; p++) {
         const float *pass_pixels;
@@ -126,6 +128,7 @@ status step_forward(struct step *step, int64_t number, int64_t pictures, const f
             step->partials.folds = 0;
         }
     }
+    activity_leave(step->transport->activity, before);
     step->times.compute += seconds() - start;
     return result;
 }
@@ -171,14 +174,23 @@ static void hook_ready(void *context, size_t from, size_t to) {
     hook_between(step);
 }
 
-static status wait_for_all(struct step *step) {
-    TRY(step->result);
-    while (!step->agreed || step->handed < step->vector_size) {
-        TRY(move_on(step));
+static status wait_for_agreement(struct step *step) {
+    const struct activity_now before =
+        activity_enter(step->transport->activity, ACTIVITY_AGREEMENT, -1);
+    status result = STATUS_OK;
+    while (result == STATUS_OK && (!step->agreed || step->handed < step->vector_size)) {
+        result = move_on(step);
         if (!step->agreed) {
             step->transport->pause(step->transport);
         }
     }
+    activity_leave(step->transport->activity, before);
+    return result;
+}
+
+static status wait_for_all(struct step *step) {
+    TRY(step->result);
+    TRY(wait_for_agreement(step));
     return exchange_finish(step->gradients);
 }
 
@@ -186,9 +198,12 @@ status step_backward(struct step *step, uint32_t *flags, void *decision, size_t 
     double start = seconds();
     step->result = exchange_begin(step->gradients, step->buffer[0], step->buffer, step->pictures);
     if (step->well && step->pass.pictures > 0) {
+        const struct activity_now before =
+            activity_enter(step->transport->activity, ACTIVITY_BACKWARD, -1);
         const struct net_hooks hooks = {
             .ready = hook_ready, .between = hook_between, .context = step};
         net_backward(step->net, &step->pass, &hooks);
+        activity_leave(step->transport->activity, before);
     }
     step->final = step->vector_size;
     double computed = seconds();
@@ -205,8 +220,11 @@ status step_backward(struct step *step, uint32_t *flags, void *decision, size_t 
 
 void step_update(struct step *step, double rate) {
     double start = seconds();
+    const struct activity_now before =
+        activity_enter(step->transport->activity, ACTIVITY_UPDATE, -1);
     optimizer_update(step->optimizer, step->buffer[0], 0, step->vector_size,
         &(struct optimizer_step){.rate = rate, .pictures = step->pictures, .step = step->number});
+    activity_leave(step->transport->activity, before);
     step->times.compute += seconds() - start;
 }
 
@@ -241,7 +259,10 @@ status step_evaluate(struct step *step, struct step_metrics *metrics, status min
     double start = seconds();
     step_begin(step, 0, pictures, pixels, targets);
     if (mine == STATUS_OK) {
+        const struct activity_now before =
+            activity_enter(step->transport->activity, ACTIVITY_FORWARD, -1);
         evaluate_passes(step, viewer);
+        activity_leave(step->transport->activity, before);
     }
     double computed = seconds();
     step->times.compute += computed - start;

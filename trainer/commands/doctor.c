@@ -186,8 +186,7 @@ static status examine(const struct job *job, const struct command_line *line) {
     struct rank_report mine, *reports;
     fill_report(&mine, job);
     TRY(MEMORY_ALLOCATE(&reports, (size_t)job->ranks));
-    MPI_Gather(
-        &mine, (int)sizeof mine, MPI_BYTE, reports, (int)sizeof mine, MPI_BYTE, 0, MPI_COMM_WORLD);
+    job_gather(job, reports, &mine, sizeof mine);
     status result = STATUS_OK;
     if (job->rank == 0) {
         json_t *machine = machine_json(reports, job->ranks), *data = NULL;

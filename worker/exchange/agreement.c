@@ -123,6 +123,23 @@ status agreement_progress(struct agreement *agreement, bool *done) {
     return STATUS_OK;
 }
 
+static status wait_for_all(struct agreement *agreement) {
+    struct transport *transport = agreement->transport;
+    bool done;
+    TRY(agreement_progress(agreement, &done));
+    if (done) {
+        return STATUS_OK;
+    }
+    const struct activity_now before = activity_enter(transport->activity, ACTIVITY_AGREEMENT, -1);
+    status result = STATUS_OK;
+    while (!done && result == STATUS_OK) {
+        transport->pause(transport);
+        result = agreement_progress(agreement, &done);
+    }
+    activity_leave(transport->activity, before);
+    return result;
+}
+
 /* The failure that was agreed on becomes this rank's own. */
 static status fail_as_agreed(const struct transport *transport, const struct knowledge *known) {
     status_adopt((status)known->code, known->message);
@@ -136,14 +153,7 @@ status agreement_finish(
     struct agreement *agreement, uint32_t *flags, void *decision, size_t decision_size) {
     struct transport *transport = agreement->transport;
     assert(agreement->under_way && decision_size <= AGREEMENT_DECISION);
-    for (;;) {
-        bool done;
-        TRY(agreement_progress(agreement, &done));
-        if (done) {
-            break;
-        }
-        transport->pause(transport);
-    }
+    TRY(wait_for_all(agreement));
     agreement->under_way = false;
     const struct knowledge *known = &agreement->known;
     if (known->failed_rank != NOBODY) {

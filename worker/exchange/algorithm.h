@@ -27,6 +27,8 @@ struct bucket {
     float *sum;                        /* where the bucket begins in `sum` and in each partial */
     float *partial[TREE_SUBTREES_LIMIT];
     int tag; /* first of ALGORITHM_TAGS tags */
+    int64_t number;
+    double began; /* by activity_clock */
     float *scratch;
     struct transport_request *requests;
     int request_count; /* in use */

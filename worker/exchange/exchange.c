@@ -155,6 +155,8 @@ static status advance(struct exchange *exchange, struct bucket *bucket) {
     if (done) {
         bucket->algorithm = NULL;
         exchange->in_flight--;
+        activity_span(
+            exchange->plan.transport->activity, ACTIVITY_BUCKET, bucket->number, bucket->began);
     }
     return STATUS_OK;
 }
@@ -179,6 +181,8 @@ static status start_buckets(struct exchange *exchange) {
             .size = to - from,
             .sum = exchange->sum + from,
             .tag = bucket->tag,
+            .number = (int64_t)exchange->next - 1,
+            .began = activity_clock(),
             .scratch = bucket->scratch,
             .requests = bucket->requests,
         };
@@ -210,15 +214,39 @@ status exchange_progress(struct exchange *exchange) {
     return start_buckets(exchange);
 }
 
-status exchange_finish(struct exchange *exchange) {
-    assert(exchange->ready == exchange->options.vector_size);
-    for (;;) {
-        TRY(exchange_progress(exchange));
-        if (exchange->in_flight == 0 && exchange->next == exchange->buckets) {
-            return STATUS_OK;
+static bool is_finished(const struct exchange *exchange) {
+    return exchange->in_flight == 0 && exchange->next == exchange->buckets;
+}
+
+/* The first bucket that has not come: what a wait waits for. */
+static int64_t first_missing(const struct exchange *exchange) {
+    int64_t first = (int64_t)exchange->next;
+    for (int s = 0; s < exchange->slots; s++) {
+        const struct bucket *bucket = &exchange->slot[s];
+        if (bucket->algorithm != NULL && bucket->number < first) {
+            first = bucket->number;
         }
-        exchange->plan.transport->pause(exchange->plan.transport);
     }
+    return first;
+}
+
+status exchange_finish(struct exchange *exchange) {
+    struct transport *transport = exchange->plan.transport;
+    assert(exchange->ready == exchange->options.vector_size);
+    TRY(exchange_progress(exchange));
+    if (is_finished(exchange)) {
+        return STATUS_OK;
+    }
+    const struct activity_now before =
+        activity_enter(transport->activity, ACTIVITY_EXCHANGE, first_missing(exchange));
+    status result = STATUS_OK;
+    while (result == STATUS_OK && !is_finished(exchange)) {
+        activity_set_detail(transport->activity, first_missing(exchange));
+        transport->pause(transport);
+        result = exchange_progress(exchange);
+    }
+    activity_leave(transport->activity, before);
+    return result;
 }
 
 status exchange_sum(

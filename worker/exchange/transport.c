@@ -1,14 +1,19 @@
 #include "worker/exchange/transport.h"
 
 status transport_wait(struct transport *transport, struct transport_request *request) {
-    for (;;) {
-        bool done;
-        TRY(transport->test(transport, request, &done));
-        if (done) {
-            return STATUS_OK;
-        }
-        transport->pause(transport);
+    bool done;
+    TRY(transport->test(transport, request, &done));
+    if (done) {
+        return STATUS_OK;
     }
+    const struct activity_now before = activity_enter(transport->activity, ACTIVITY_COLLECTIVE, -1);
+    status result = STATUS_OK;
+    while (!done && result == STATUS_OK) {
+        transport->pause(transport);
+        result = transport->test(transport, request, &done);
+    }
+    activity_leave(transport->activity, before);
+    return result;
 }
 
 status transport_send(

@@ -8,6 +8,7 @@
 #define WORKER_EXCHANGE_TRANSPORT_H
 
 #include "base/status.h"
+#include "worker/activity.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,6 +25,7 @@ struct transport {
     int node, nodes;           /* of this rank, by number; ranks of a node are neighbours */
     int node_rank, node_ranks; /* among the ranks of the node */
     const char *host;          /* of this rank, for messages */
+    struct activity *activity; /* of this rank: who waits marks it; NULL: nobody looks */
     /* Payload bytes handed to send since the transport was made. */
     int64_t bytes_sent, bytes_received;
     status (*send)(struct transport *transport, struct transport_request *request, int peer,

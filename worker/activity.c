@@ -1,0 +1,128 @@
+#include "worker/activity.h"
+
+#include <stddef.h>
+#include <time.h>
+
+static const char *const names[ACTIVITY_PHASES] = {
+    [ACTIVITY_OTHER] = "other work",
+    [ACTIVITY_INPUT] = "input",
+    [ACTIVITY_FORWARD] = "forward",
+    [ACTIVITY_BACKWARD] = "backward",
+    [ACTIVITY_UPDATE] = "update",
+    [ACTIVITY_VALIDATION] = "validation",
+    [ACTIVITY_CHECKPOINT] = "checkpoint",
+    [ACTIVITY_BUCKET] = "bucket",
+    [ACTIVITY_AGREEMENT] = "agreement",
+    [ACTIVITY_EXCHANGE] = "exchange",
+    [ACTIVITY_COLLECTIVE] = "collective",
+};
+
+const char *activity_name(enum activity_phase phase) {
+    return names[phase];
+}
+
+bool activity_is_wait(enum activity_phase phase) {
+    return phase >= ACTIVITY_AGREEMENT;
+}
+
+double activity_clock(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+void activity_init(struct activity *activity) {
+    *activity = (struct activity){.now = {.detail = -1, .since = activity_clock()}};
+    pthread_mutex_init(&activity->lock, NULL);
+}
+
+void activity_release(struct activity *activity) {
+    pthread_mutex_destroy(&activity->lock);
+}
+
+void activity_set_step(struct activity *activity, int64_t step) {
+    if (activity != NULL) {
+        pthread_mutex_lock(&activity->lock);
+        activity->now.step = step;
+        activity->now.since = activity_clock();
+        pthread_mutex_unlock(&activity->lock);
+    }
+}
+
+void activity_set_viewer(struct activity *activity, const struct activity_viewer *viewer) {
+    pthread_mutex_lock(&activity->lock);
+    activity->viewer = viewer;
+    pthread_mutex_unlock(&activity->lock);
+}
+
+static void show(
+    const struct activity_viewer *viewer, const struct activity_now *span, double until) {
+    if (viewer != NULL) {
+        viewer->span(viewer->context, span, until);
+    }
+}
+
+struct activity_now activity_enter(
+    struct activity *activity, enum activity_phase phase, int64_t detail) {
+    if (activity == NULL) {
+        return (struct activity_now){0};
+    }
+    const double clock = activity_clock();
+    pthread_mutex_lock(&activity->lock);
+    const struct activity_now before = activity->now;
+    activity->now = (struct activity_now){
+        .phase = phase, .step = before.step, .detail = detail, .since = clock};
+    pthread_mutex_unlock(&activity->lock);
+    return before;
+}
+
+void activity_leave(struct activity *activity, struct activity_now before) {
+    if (activity == NULL) {
+        return;
+    }
+    pthread_mutex_lock(&activity->lock);
+    const struct activity_now ended = activity->now;
+    const struct activity_viewer *viewer = activity->viewer;
+    activity->now = before;
+    pthread_mutex_unlock(&activity->lock);
+    show(viewer, &ended, activity_clock());
+}
+
+void activity_set_detail(struct activity *activity, int64_t detail) {
+    if (activity == NULL) {
+        return;
+    }
+    const double clock = activity_clock();
+    pthread_mutex_lock(&activity->lock);
+    const struct activity_now ended = activity->now;
+    const bool next = ended.detail != detail;
+    if (next) {
+        activity->now.detail = detail;
+        activity->now.since = clock;
+    }
+    const struct activity_viewer *viewer = activity->viewer;
+    pthread_mutex_unlock(&activity->lock);
+    if (next) {
+        show(viewer, &ended, clock);
+    }
+}
+
+void activity_span(
+    struct activity *activity, enum activity_phase phase, int64_t detail, double from) {
+    if (activity == NULL) {
+        return;
+    }
+    pthread_mutex_lock(&activity->lock);
+    const struct activity_viewer *viewer = activity->viewer;
+    const struct activity_now span = {
+        .phase = phase, .step = activity->now.step, .detail = detail, .since = from};
+    pthread_mutex_unlock(&activity->lock);
+    show(viewer, &span, activity_clock());
+}
+
+struct activity_now activity_get(struct activity *activity) {
+    pthread_mutex_lock(&activity->lock);
+    const struct activity_now now = activity->now;
+    pthread_mutex_unlock(&activity->lock);
+    return now;
+}
