@@ -10,7 +10,8 @@ build_packages=(gcc libc6-dev cmake ninja-build pkg-config openmpi-bin libopenmp
 test_packages=(python3)
 data_packages=(dataset-fashion-mnist)
 # What only the checks of .ci/run need. Without them the tests concerned say that they were skipped.
-check_packages=(python3-torch python3-torchvision python3-numpy clang clang-format shellcheck)
+check_packages=(python3-torch python3-torchvision python3-numpy clang clang-format shellcheck
+    iproute2)
 
 # say WORDS...: what is about to happen.
 say() {
@@ -49,6 +50,7 @@ is_found() {
     python3-torch) python3 -c 'import torch' ;;
     python3-torchvision) python3 -c 'import torchvision' ;;
     python3-numpy) python3 -c 'import numpy' ;;
+    iproute2) command -v ip && command -v tc ;;
     *) false ;;
     esac >/dev/null 2>&1
 }

@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+"""Training over several hosts (hosts.py): the bits of one rank, however the ranks lie on the hosts.
+When a host is cut off or dies the job ends with a line that names it, and goes on with the same
+bits on those that are left."""
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "trainer", "same_bits")]
+
+import evidence  # noqa: E402
+import hosts  # noqa: E402
+import lab  # noqa: E402
+
+PROGRAM = os.path.abspath(os.environ.get(
+    "CONVOY", os.path.join(HERE, "..", "..", "build", "release", "convoy")))
+HOSTS = 4
+SKIPPED = 77
+# A step moves some 1.5 MB, so that a run over links of this rate cannot end before it is cut.
+SLOW = "20mbit"
+FAST = "10gbit"
+# Ranks on each host.
+PLACES = ((1, 1), (2, 2), (1, 1, 1), (2, 1), (1, 2, 2), (1, 1, 1, 1), (2, 1, 1, 3))
+
+
+class Hosts(unittest.TestCase):
+    longMessage = True
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="convoy-cluster-")
+        cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
+        cls.lab = lab.Lab(PROGRAM, cls.folder)
+        cls.wanted = cls.lab.train("alone", lab.PLAIN)
+
+    def setUp(self):
+        self.cluster = hosts.Cluster(HOSTS)
+        self.addCleanup(self.cluster.close)
+
+    def command(self, run, places, *more):
+        """`places`: (host's number, ranks) of each host."""
+        where = ",".join(f"host{number}:{ranks}" for number, ranks in places)
+        return ["mpirun", "-H", where, "-x", "OMP_WAIT_POLICY=passive", PROGRAM, "train",
+                "recipe.yaml", "--run", run, "--oversubscribe", "train.threads=1", *more]
+
+    def environment(self):
+        return dict(self.cluster.environment(), OMPI_MCA_mpi_yield_when_idle="1",
+                    OMPI_MCA_btl_vader_single_copy_mechanism="none")
+
+    def train(self, run, places, *more):
+        done = subprocess.run(self.command(run, places, *more), cwd=self.folder, text=True,
+                              env=self.environment(), stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              timeout=lab.TIMEOUT, check=False)
+        self.assertEqual(done.returncode, 0, f"{places}:\n{done.stdout}")
+        return self.lab.checkpoint(run)
+
+    def test_bits_are_those_of_one_rank(self):
+        vector = evidence.weight_bytes(self.wanted)
+        for ranks in PLACES:
+            places = list(enumerate(ranks, 1))
+            with self.subTest(ranks_on_hosts=ranks):
+                before = sum(host.bytes_sent() for host in self.cluster.host)
+                found = self.train("run-" + "-".join(map(str, ranks)), places)
+                self.assertTrue(lab.same_files(self.wanted, found), found)
+                crossed = sum(host.bytes_sent() for host in self.cluster.host) - before
+                steps = lab.EPOCHS * (lab.PICTURES // lab.BATCH)
+                self.assertGreater(crossed, 2 * (len(ranks) - 1) * vector * steps)
+                print(f"{ranks} ranks on hosts: the same bits, {crossed} bytes over the links")
+
+    def lose(self, run, lose):
+        """Trains on slow hosts, and after the first checkpoint has `lose` lose the last one;
+        returns what was said."""
+        for host in self.cluster.host:
+            host.shape(SLOW)
+        places = [(host, 1) for host in range(1, HOSTS + 1)]
+        job = subprocess.Popen(self.command(run, places), cwd=self.folder, env=self.environment(),
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, text=True)
+        limit = time.monotonic() + lab.TIMEOUT
+        folder = self.lab.path(run, "checkpoints")
+        while not (os.path.exists(folder) and self.lab.checkpoints(run)):
+            self.assertIsNone(job.poll(), "ended before its first checkpoint")
+            self.assertLess(time.monotonic(), limit, "no checkpoint")
+            time.sleep(0.02)
+        lost = time.monotonic()
+        lose(self.cluster.host[-1])
+        output = job.communicate(timeout=lab.TIMEOUT)[0]
+        seconds = time.monotonic() - lost
+        self.assertNotIn(job.returncode, (0, 75), output)
+        self.assertLess(lab.last_step(self.lab.path(run, "metrics.jsonl")), lab.STEPS, output)
+        print(f"{run}: ended after {seconds:.1f} s")
+        return output
+
+    def goes_on(self, run):
+        for host in self.cluster.host[:-1]:
+            host.shape(FAST)
+        found = self.train(run, [(1, 2), (2, 1), (3, 1)], "--resume")
+        self.assertTrue(lab.same_files(self.wanted, found), found)
+
+    def names_host(self, output):
+        self.assertRegex(output, re.compile(r"^.*\bhost4\b.*$", re.M))
+
+    def test_host_cut_off(self):
+        self.names_host(self.lose("cut", hosts.Host.cut))
+        self.goes_on("cut")
+
+    def test_host_killed(self):
+        self.names_host(self.lose("killed", hosts.Host.kill))
+        self.goes_on("killed")
+
+
+if __name__ == "__main__":
+    try:
+        hosts.enter()
+    except hosts.Impossible as why:
+        print(f"skipped: hosts cannot be made here: {why}")
+        sys.exit(SKIPPED)
+    unittest.main(verbosity=2)
