@@ -43,6 +43,9 @@ enum option_flags {
     OPTION_REQUIRED = 1,
     OPTION_CHANGES_BITS = 2, /* enters checkpoint and digest; everything else never does. On a
                                 group or choice it goes for everything in it */
+    OPTION_ADDED = 4         /* came after checkpoints were written without it: options_write can
+                                leave it out where it has its initial value, so that these go on.
+                                For numbers, switches and names */
 };
 
 struct option_reals {
@@ -107,8 +110,9 @@ status options_parse_choice(struct choice *choice, const struct kind *const *kin
 const struct kind *options_find(const struct kind *const *kinds, const char *name);
 
 /* Writes the values as YAML, complete and in the order of the table, indented by `indent`.
- * `flags` = OPTION_CHANGES_BITS writes only what changes bits: the canonical text that is hashed
- * and kept in checkpoints. Numbers are written with the fewest digits that read back the same.
+ * `flags` = OPTION_CHANGES_BITS writes only what changes bits, and OPTION_ADDED leaves out what was
+ * added and has its initial value: both make the canonical text that is hashed and kept in
+ * checkpoints. Numbers are written with the fewest digits that read back the same.
  * OPTION_NODE values are written as the document tree they are. */
 void options_write(
     FILE *out, const void *values, const struct option *table, int indent, int flags);

@@ -9,11 +9,29 @@
  * left out whole. */
 static bool table_writes(const struct option *table, const void *values, int flags);
 
+static bool has_initial_value(const struct option *option, const void *field) {
+    char text[NUMBER_TEXT];
+    switch (option->type) {
+    case OPTION_INTEGER: snprintf(text, sizeof text, "%" PRId64, *(const int64_t *)field); break;
+    case OPTION_REAL: number_text(text, *(const double *)field); break;
+    case OPTION_SWITCH:
+        return *(const bool *)field ==
+               (option->initial != NULL && strcmp(option->initial, "true") == 0);
+    case OPTION_NAME: return strcmp(option->names[*(const int *)field], option->initial) == 0;
+    default: return false;
+    }
+    return option->initial != NULL && strcmp(text, option->initial) == 0;
+}
+
 static bool option_writes(const struct option *option, const void *values, int flags) {
-    if ((option->flags & flags) == flags) {
+    const char *field = (const char *)values + option->offset;
+    const int wanted = flags & OPTION_CHANGES_BITS;
+    if ((option->flags & flags & OPTION_ADDED) && has_initial_value(option, field)) {
+        return false;
+    }
+    if ((option->flags & wanted) == wanted) {
         return true;
     }
-    const char *field = (const char *)values + option->offset;
     if (option->type == OPTION_GROUP) {
         return table_writes(option->table, field, flags);
     }
@@ -154,8 +172,9 @@ void options_write(
     for (int i = 0; i < options_count(table); i++) {
         if (option_writes(&table[i], values, flags)) {
             /* What is written as a whole is written with all that is in it. */
-            bool whole = (table[i].flags & flags) == flags;
-            write_option(out, values, &table[i], indent, whole ? 0 : flags);
+            bool whole = (table[i].flags & OPTION_CHANGES_BITS) != 0;
+            write_option(
+                out, values, &table[i], indent, whole ? flags & ~OPTION_CHANGES_BITS : flags);
         }
     }
 }

@@ -74,7 +74,8 @@ static status open_step(struct bench_setup *setup) {
     plan.first_core = first_core;
     TRY(net_create(&setup->net, recipe->model, &plan));
     TRY(net_initialise(setup->net, options.seed));
-    TRY(optimizer_create(&setup->optimizer, setup->net, &recipe->train.optimizer, setup->threads));
+    const struct optimizer_options update = recipe_optimizer_options(recipe, setup->threads);
+    TRY(optimizer_create(&setup->optimizer, setup->net, &update));
     TRY(step_create(&setup->step, setup->net, setup->optimizer, job->transport, &options));
     setup->pictures = step_pictures(setup->step, recipe->train.batch);
     size_t elements = shape_elements(net_input_shape(setup->net));

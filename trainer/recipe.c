@@ -171,7 +171,7 @@ status recipe_canonical(char **text, const struct recipe *recipe) {
     if (out == NULL) {
         FAIL(STATUS_SYSTEM, "no memory for the canonical recipe");
     }
-    options_write(out, recipe, recipe_options, 0, OPTION_CHANGES_BITS);
+    options_write(out, recipe, recipe_options, 0, OPTION_CHANGES_BITS | OPTION_ADDED);
     write_cadence(out, recipe);
     if (fclose(out) != 0) {
         free(*text);

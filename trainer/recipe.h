@@ -36,7 +36,8 @@ struct recipe_train {
     int64_t batch, leaf;   /* pictures */
     int64_t seed;
     struct choice loss, optimizer, schedule;
-    int last_batch; /* enum recipe_last_batch */
+    double clip_norm; /* 0: not clipped */
+    int last_batch;   /* enum recipe_last_batch */
     int64_t validate_every_epochs, validate_every_steps;
     struct recipe_stop stop;
     const char *from; /* checkpoint to take weights from, or NULL */

@@ -11,6 +11,14 @@ struct step_options recipe_step_options(const struct recipe *recipe) {
     };
 }
 
+struct optimizer_options recipe_optimizer_options(const struct recipe *recipe, int threads) {
+    return (struct optimizer_options){
+        .choice = &recipe->train.optimizer,
+        .threads = threads,
+        .clip_norm = recipe->train.clip_norm,
+    };
+}
+
 struct net_options recipe_net_options(
     const struct recipe *recipe, int rank, int ranks, int threads, int smallest_leaf) {
     const struct step_options options = recipe_step_options(recipe);

@@ -7,6 +7,8 @@
 
 struct step_options recipe_step_options(const struct recipe *recipe);
 
+struct optimizer_options recipe_optimizer_options(const struct recipe *recipe, int threads);
+
 /* The net of rank `rank` of `ranks`, for training. `smallest_leaf` as in struct net_options. */
 struct net_options recipe_net_options(
     const struct recipe *recipe, int rank, int ranks, int threads, int smallest_leaf);

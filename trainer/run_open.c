@@ -36,7 +36,8 @@ static status open_net(struct run *run) {
         TRY(feed_check(&run->validation, recipe->model, run->net));
     }
     TRY(net_initialise(run->net, (uint64_t)recipe->train.seed));
-    TRY(optimizer_create(&run->optimizer, run->net, &recipe->train.optimizer, run->threads));
+    const struct optimizer_options update = recipe_optimizer_options(recipe, run->threads);
+    TRY(optimizer_create(&run->optimizer, run->net, &update));
     return step_create(&run->step, run->net, run->optimizer, run->job.transport, &options);
 }
 

@@ -222,7 +222,7 @@ void step_update(struct step *step, double rate) {
     double start = seconds();
     const struct activity_now before =
         activity_enter(step->transport->activity, ACTIVITY_UPDATE, -1);
-    optimizer_update(step->optimizer, step->buffer[0], 0, step->vector_size,
+    optimizer_update_all(step->optimizer, step->buffer[0],
         &(struct optimizer_step){.rate = rate, .pictures = step->pictures, .step = step->number});
     activity_leave(step->transport->activity, before);
     step->times.compute += seconds() - start;

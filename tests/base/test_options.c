@@ -392,12 +392,51 @@ static void test_options__nearest_knows_slips_from_other_words(void) {
     CU_ASSERT_PTR_NULL(options_nearest(longest, names, 3));
 }
 
+/* One value more than checkpoints of old know, in a choice of which everything is written. */
+static void test_options__what_was_added_is_left_out_at_its_initial_value(void) {
+    struct added {
+        double norm;
+        int64_t steps;
+        bool flag;
+        int shuffle;
+    };
+    struct outer {
+        struct choice choice;
+    };
+    const struct option inner[] = {
+        {"norm", OPTION_REAL, offsetof(struct added, norm), "0.5", .flags = OPTION_ADDED},
+        {"steps", OPTION_INTEGER, offsetof(struct added, steps), "3", .flags = OPTION_ADDED},
+        {"flag", OPTION_SWITCH, offsetof(struct added, flag), NULL, .flags = OPTION_ADDED},
+        {"shuffle", OPTION_NAME, offsetof(struct added, shuffle), "global", .flags = OPTION_ADDED,
+            .names = shuffles},
+        OPTIONS_END};
+    const struct kind kind = {"kind", "", inner, sizeof(struct added)};
+    struct added added = {0.5, 3, false, 1};
+    const struct outer outer = {{&kind, &added, NULL}};
+    const struct option outside[] = {
+        {"choice", OPTION_CHOICE, 0, NULL, .flags = OPTION_CHANGES_BITS}, OPTIONS_END};
+    static const char *const wanted[] = {"choice: kind\n", "choice:\n  kind:\n    norm: 0.25\n",
+        "choice:\n  kind:\n    norm: 0.25\n    steps: 4\n    flag: true\n    shuffle: shard\n",
+        "choice:\n  kind:\n    norm: 0.5\n    steps: 3\n    flag: false\n    shuffle: global\n"};
+    for (int k = 0; k < 4; k++) {
+        char text[200] = "";
+        FILE *out = fmemopen(text, sizeof text, "w");
+        added = k == 0 || k == 3 ? (struct added){0.5, 3, false, 1}
+                : k == 1         ? (struct added){0.25, 3, false, 1}
+                                 : (struct added){0.25, 4, true, 2};
+        options_write(out, &outer, outside, 0, k < 3 ? OPTION_CHANGES_BITS | OPTION_ADDED : 0);
+        fclose(out);
+        CU_ASSERT_STRING_EQUAL(text, wanted[k]);
+    }
+}
+
 TEST_MAIN("options", TEST(test_options__absent_keys_have_their_defaults),
     TEST(test_options__every_type_is_parsed), TEST(test_options__ranges_include_their_ends),
     TEST(test_options__wrong_types_are_refused), TEST(test_options__unknown_names_give_the_nearest),
     TEST(test_options__required_keys_are_missed), TEST(test_options__choices_have_short_forms),
     TEST(test_options__a_group_takes_its_first_option_alone),
     TEST(test_options__writing_is_complete_and_canonical),
+    TEST(test_options__what_was_added_is_left_out_at_its_initial_value),
     TEST(test_options__only_what_changes_bits_is_hashed),
     TEST(test_options__help_and_reference_name_every_option),
     TEST(test_options__kinds_have_a_reference_too),

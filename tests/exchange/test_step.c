@@ -132,7 +132,8 @@ static status worker_init(
     };
     TRY(net_create(&worker->net, model, &plan));
     TRY(net_initialise(worker->net, SEED));
-    TRY(optimizer_create(&worker->optimizer, worker->net, &descent, 1));
+    const struct optimizer_options update = {.choice = &descent, .threads = 1};
+    TRY(optimizer_create(&worker->optimizer, worker->net, &update));
     TRY(step_create(&worker->step, worker->net, worker->optimizer, transport, &options));
     size_t pictures = (size_t)step_pictures(worker->step, BATCH);
     TRY(MEMORY_ALLOCATE(&worker->pixels, pictures * shape_elements(net_input_shape(worker->net))));

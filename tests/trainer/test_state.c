@@ -36,9 +36,9 @@ static void open_bench(struct bench *bench, const char *text, uint64_t seed) {
         .pictures = 2, .leaves = 1, .leaf = 2, .threads = 1, .training = true};
     CU_ASSERT_EQUAL_FATAL(net_create(&bench->net, bench->recipe.model, &plan), STATUS_OK);
     net_initialise(bench->net, seed);
-    CU_ASSERT_EQUAL_FATAL(
-        optimizer_create(&bench->optimizer, bench->net, &bench->recipe.train.optimizer, 1),
-        STATUS_OK);
+    const struct optimizer_options update = {
+        .choice = &bench->recipe.train.optimizer, .threads = 1};
+    CU_ASSERT_EQUAL_FATAL(optimizer_create(&bench->optimizer, bench->net, &update), STATUS_OK);
     CU_ASSERT_EQUAL_FATAL(recipe_canonical(&bench->canonical, &bench->recipe), STATUS_OK);
     bench->data = (struct dataset_information){
         .classes = 4, .class_names = names, .shape = {3, 6, 6}, .digest = "0123456789abcdef"};

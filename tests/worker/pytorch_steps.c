@@ -55,7 +55,8 @@ static status open_job(struct job *job, const char *model, const char *momentum)
     struct choice *kept;
     TRY(pool_take(&job->pool, (void **)&kept, 1, sizeof *kept));
     *kept = sgd;
-    return optimizer_create(&job->optimizer, job->net, kept, 2);
+    const struct optimizer_options update = {.choice = kept, .threads = 2};
+    return optimizer_create(&job->optimizer, job->net, &update);
 }
 
 static status load_weights(struct job *job) {
@@ -119,7 +120,7 @@ static status train(struct job *job) {
             (const float *)pixels + (size_t)s * (size_t)job->batch * elements, targets);
         net_backward(job->net, &pass, NULL);
         const struct optimizer_step step = {job->rate, job->batch, s};
-        optimizer_update(job->optimizer, gradient, 0, net_vector_size(job->net), &step);
+        optimizer_update_all(job->optimizer, gradient, &step);
     }
     free(gradient);
     free(targets);

@@ -1,5 +1,14 @@
 #include "worker/optimizer.h"
 
-extern const struct optimizer_operations optimizer_sgd;
+#define OPTIMIZERS(OPTIMIZER)                                                                      \
+    OPTIMIZER(optimizer_sgd)                                                                       \
+    OPTIMIZER(optimizer_rmsprop)                                                                   \
+    OPTIMIZER(optimizer_adamw)                                                                     \
+    OPTIMIZER(optimizer_lars)                                                                      \
+    OPTIMIZER(optimizer_lamb)
 
-const struct kind *const optimizers[] = {&optimizer_sgd.kind, NULL};
+#define DECLARE(operations) extern const struct optimizer_operations operations;
+OPTIMIZERS(DECLARE)
+
+#define ENTRY(operations) &operations.kind,
+const struct kind *const optimizers[] = {OPTIMIZERS(ENTRY) NULL};
