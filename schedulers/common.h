@@ -9,17 +9,24 @@
 struct schedule_common {
     double rate;
     int64_t warmup_steps;
+    int64_t reference_batch; /* 0: the rate is meant for the batch as it is */
 };
 
 #define SCHEDULE_COMMON(type)                                                                      \
     {"rate", OPTION_REAL, offsetof(type, common) + offsetof(struct schedule_common, rate),         \
         .low = 0, .high = 1e6, .flags = OPTION_REQUIRED | OPTION_CHANGES_BITS,                     \
         .help = "the highest learning rate"},                                                      \
-    {                                                                                              \
-        "warmup_steps", OPTION_INTEGER,                                                            \
+        {"warmup_steps", OPTION_INTEGER,                                                           \
             offsetof(type, common) + offsetof(struct schedule_common, warmup_steps),               \
             .initial = "0", .low = 0, .high = 1e12, .flags = OPTION_CHANGES_BITS,                  \
-            .help = "steps over which the rate rises from near 0 to the schedule's"                \
+            .help = "steps over which the rate rises to the schedule's, from near 0 or, with a "   \
+                    "reference_batch, from the rate for that"},                                    \
+    {                                                                                              \
+        "reference_batch", OPTION_INTEGER,                                                         \
+            offsetof(type, common) + offsetof(struct schedule_common, reference_batch),            \
+            .initial = "0", .low = 0, .high = 1e7, .flags = OPTION_CHANGES_BITS | OPTION_ADDED,    \
+            .help = "the batch that the rates are meant for: they are multiplied by "              \
+                    "train.batch / reference_batch (0: by 1)"                                      \
     }
 
 /* A number of steps given in epochs or in steps, whichever is not 0; 0 where both are. */

@@ -9,14 +9,26 @@ static const struct schedule_operations *operations_of(const struct choice *sche
     return (const struct schedule_operations *)schedule->kind; /* its first member */
 }
 
+double schedule_scale(const struct choice *schedule, int64_t batch) {
+    const struct schedule_common *common = schedule->values;
+    return common->reference_batch > 0 ? (double)batch / (double)common->reference_batch : 1;
+}
+
+/* The share of the rate that the warm-up lets through. */
+static double warmup_share(const struct schedule_common *common, double scale, int64_t step) {
+    if (step >= common->warmup_steps) {
+        return 1;
+    }
+    double first = common->reference_batch == 0 ? 0 : scale > 1 ? 1 / scale : 1;
+    return first + (1 - first) * ((double)(step + 1) / (double)common->warmup_steps);
+}
+
 double schedule_rate(const struct choice *schedule, const struct schedule_state *state,
     const struct schedule_position *position) {
     const struct schedule_common *common = schedule->values;
-    double rate = operations_of(schedule)->rate(schedule->values, state, position);
-    if (position->step < common->warmup_steps) {
-        rate *= (double)(position->step + 1) / (double)common->warmup_steps;
-    }
-    return rate;
+    double scale = schedule_scale(schedule, position->batch);
+    return operations_of(schedule)->rate(schedule->values, state, position) *
+           warmup_share(common, scale, position->step) * scale;
 }
 
 status schedule_check(const struct choice *schedule) {

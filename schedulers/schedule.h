@@ -16,6 +16,7 @@ struct schedule_position {
     int64_t step;  /* training steps done, from 0 */
     int64_t steps; /* of the whole run */
     int64_t steps_per_epoch;
+    int64_t batch; /* pictures of a full step */
 };
 
 #define SCHEDULE_STATE_NUMBERS 8
@@ -36,8 +37,13 @@ struct schedule_operations {
 
 extern const struct kind *const schedules[]; /* NULL-terminated */
 
-/* The rate of the next step: the schedule's, times (step + 1) / warmup_steps below warmup_steps
- * (every schedule takes the option; Goyal et al. 2017). */
+/* What the rates are multiplied by: batch / reference_batch, or 1 without one (the linear scaling
+ * rule of Goyal et al., "Accurate, large minibatch SGD", 2017). */
+double schedule_scale(const struct choice *schedule, int64_t batch);
+
+/* The rate of the next step: the schedule's, scaled. Below warmup_steps it rises in equal parts,
+ * from near 0 or, with a reference_batch, from the rate for that (their gradual warm-up; a batch
+ * below the reference needs none). Every schedule takes both options. */
 double schedule_rate(const struct choice *schedule, const struct schedule_state *state,
     const struct schedule_position *position);
 status schedule_check(const struct choice *schedule);

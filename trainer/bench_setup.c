@@ -125,8 +125,10 @@ status bench_setup_gradients(struct bench_setup *setup) {
 }
 
 void bench_setup_update(struct bench_setup *setup) {
-    const struct schedule_position position = {
-        .step = setup->steps_run, .steps = INT32_MAX, .steps_per_epoch = INT32_MAX};
+    const struct schedule_position position = {.step = setup->steps_run,
+        .steps = INT32_MAX,
+        .steps_per_epoch = INT32_MAX,
+        .batch = setup->recipe.train.batch};
     step_update(setup->step,
         schedule_rate(&setup->recipe.train.schedule, &(struct schedule_state){0}, &position));
     setup->steps_run++;

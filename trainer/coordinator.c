@@ -15,8 +15,10 @@ static bool validation_falls_on(
 }
 
 struct decision coordinator_decide(const struct recipe *recipe, const struct state *state) {
-    const struct schedule_position position = {
-        .step = state->step, .steps = state->steps, .steps_per_epoch = state->steps_per_epoch};
+    const struct schedule_position position = {.step = state->step,
+        .steps = state->steps,
+        .steps_per_epoch = state->steps_per_epoch,
+        .batch = recipe->train.batch};
     int64_t done = state->step + 1;
     return (struct decision){
         .step = state->step,

@@ -8,6 +8,7 @@
 #define EPOCHS          30
 #define STEPS_PER_EPOCH 20
 #define STEPS           (EPOCHS * STEPS_PER_EPOCH)
+#define BATCH           1024
 
 /* What is drawn: the recipe's own words, and the file of the picture. */
 static const struct example {
@@ -17,6 +18,12 @@ static const struct example {
     {"warmup", "{constant: {rate: 0.1, warmup_steps: 100}}",
         "Every schedule takes `warmup_steps`: below it the rate is the schedule's times "
         "(step + 1) / `warmup_steps`, as in Goyal et al. 2017."},
+    {"reference_batch", "{constant: {rate: 0.1, reference_batch: 256, warmup_steps: 100}}",
+        "Every schedule takes `reference_batch` too: the batch for which its rates, and a floor, "
+        "are "
+        "meant. They are multiplied by `train.batch` / `reference_batch`, and the warm-up begins "
+        "at "
+        "the rate for the reference (Goyal et al. 2017). Drawn for a batch of 1024."},
     {"step", "{step: {rate: 0.1, every_epochs: 8, factor: 0.5}}", ""},
     {"multistep", "{multistep: {rate: 0.1, epochs: [15, 22], factor: 0.3}}", ""},
     {"exponential", "{exponential: {rate: 0.1, factor: 0.9}}", "The period is one epoch here."},
@@ -46,7 +53,7 @@ static void sample(double *rate, double *loss, const struct choice *schedule) {
     struct schedule_state state = {{0}};
     double now = 2;
     for (int i = 0; i < STEPS; i++) {
-        struct schedule_position position = {i, STEPS, STEPS_PER_EPOCH};
+        struct schedule_position position = {i, STEPS, STEPS_PER_EPOCH, BATCH};
         rate[i] = schedule_rate(schedule, &state, &position);
         loss[i] = now;
         now += (0.2 + 6 * rate[i] - now) * 0.02;
@@ -77,7 +84,7 @@ static status write_example(FILE *out, struct pages *pages, const struct example
         .steps = STEPS,
         .steps_per_epoch = STEPS_PER_EPOCH,
         .rate = rate,
-        .highest = *highest,
+        .highest = *highest * schedule_scale(&schedule, BATCH),
         .second = watches ? loss : NULL,
         .second_label = "validation loss"};
     TRY_TO(done, result, page_open(&picture));

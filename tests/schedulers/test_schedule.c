@@ -7,6 +7,7 @@
 
 #define STEPS     600
 #define PER_EPOCH 20
+#define BATCH     1024
 
 static struct pool pool;
 static struct schedule_state state;
@@ -48,7 +49,7 @@ static status make(struct choice *schedule, const char *name, ...) {
 }
 
 static double rate_at(const struct choice *schedule, int64_t step) {
-    struct schedule_position position = {step, STEPS, PER_EPOCH};
+    struct schedule_position position = {step, STEPS, PER_EPOCH, BATCH};
     return schedule_rate(schedule, &state, &position);
 }
 
@@ -195,6 +196,24 @@ static void test_schedule__one_cycle(void) {
     }
 }
 
+/* Linear scaling: four times the rate for four times the batch, and a warm-up from the rate for the
+ * reference to it; a batch of half the reference has half the rate from the start. */
+static void test_schedule__rates_scale_with_the_batch(void) {
+    struct choice schedule;
+    CU_ASSERT_EQUAL_FATAL(make(&schedule, "constant", "rate", "0.1", "reference_batch", "256",
+                              "warmup_steps", "100", NULL),
+        STATUS_OK);
+    CU_ASSERT_EQUAL(schedule_scale(&schedule, BATCH), 4);
+    ASSERT_RATES(&schedule, t < 100 ? 0.1 + 0.3 * (double)(t + 1) / 100 : 0.4);
+    CU_ASSERT_EQUAL_FATAL(make(&schedule, "cosine", "rate", "0.1", "floor", "0.01",
+                              "reference_batch", "2048", "warmup_steps", "100", NULL),
+        STATUS_OK);
+    ASSERT_RATES(
+        &schedule, 0.5 * (0.01 + 0.09 * (1 + cos(3.14159265358979323846 * (double)t / STEPS)) / 2));
+    CU_ASSERT_EQUAL_FATAL(make(&schedule, "constant", "rate", "0.1", NULL), STATUS_OK);
+    CU_ASSERT_EQUAL(schedule_scale(&schedule, BATCH), 1);
+}
+
 static void test_schedule__warmup_rises_on_every_schedule(void) {
     for (int i = 0; schedules[i] != NULL; i++) {
         const char *name = schedules[i]->name;
@@ -316,6 +335,7 @@ TEST_MAIN("schedule", TEST(test_schedule__constant), TEST(test_schedule__step),
     TEST(test_schedule__multistep), TEST(test_schedule__exponential), TEST(test_schedule__inverse),
     TEST(test_schedule__polynomial), TEST(test_schedule__cosine), TEST(test_schedule__one_cycle),
     TEST(test_schedule__warmup_rises_on_every_schedule),
+    TEST(test_schedule__rates_scale_with_the_batch),
     TEST(test_schedule__rates_are_pure_and_not_negative),
     TEST(test_schedule__plateau_drops_when_progress_ends),
     TEST(test_schedule__state_text_is_exact_and_checked),

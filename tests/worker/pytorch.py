@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Three steps of momentum SGD here and in PyTorch, from the same weights on the same pictures.
+"""Three steps of every optimizer here and in PyTorch, from the same weights on the same pictures.
 
 Usage: pytorch.py PYTORCH_STEPS (the program). For every parameter the change over the steps is held
 against PyTorch's in float64, by norm: our error may be at most twice that of PyTorch in float32.
@@ -9,6 +9,8 @@ import os
 import subprocess
 import sys
 import tempfile
+from functools import partial
+from typing import Callable, NamedTuple
 
 try:
     import numpy
@@ -18,7 +20,7 @@ except ImportError:
     print("skipped: PyTorch is not installed")
     sys.exit(77)
 
-STEPS, BATCH, RATE, MOMENTUM = 3, 16, 0.1, 0.9
+STEPS, BATCH = 3, 16
 # Below this neither error says anything but which way the last bit fell.
 NOISE = 5e-7
 
@@ -109,11 +111,74 @@ def set_statistics(model, values):
             value.copy_(values[name])
 
 
-def train(model, pixels, labels, leaves, kind):
+class Trust(torch.optim.Optimizer):
+    """lars and lamb from their papers' formulas: PyTorch has neither."""
+    def __init__(self, parameters, lr, **options):
+        super().__init__(parameters, dict(lr=lr, **options))
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for weight in group["params"]:
+                self.move(weight, weight.grad, self.state[weight], group, weight.dim() > 1)
+
+
+class Lars(Trust):
+    def move(self, weight, gradient, state, group, adapt):
+        local = 1
+        if adapt:
+            local = group["trust"] * weight.norm() / (
+                gradient.norm() + group["decay"] * weight.norm())
+        change = group["lr"] * local * (gradient + group["decay"] * weight)
+        state["v"] = group["momentum"] * state.get("v", 0) + change
+        weight -= state["v"]
+
+
+class Lamb(Trust):
+    def move(self, weight, gradient, state, group, adapt):
+        beta1, beta2 = group["betas"]
+        state["t"] = state.get("t", 0) + 1
+        state["m"] = beta1 * state.get("m", 0) + (1 - beta1) * gradient
+        state["v"] = beta2 * state.get("v", 0) + (1 - beta2) * gradient ** 2
+        m, v = (state["m"] / (1 - beta1 ** state["t"]), state["v"] / (1 - beta2 ** state["t"]))
+        change = m / (v.sqrt() + group["eps"]) + group["decay"] * weight
+        weight -= group["lr"] * (weight.norm() / change.norm() if adapt else 1) * change
+
+
+class Update(NamedTuple):
+    """An optimizer in a recipe's words and in PyTorch's."""
+    text: str
+    make: Callable
+    rate: float
+    clip_norm: float = 0
+
+
+SGD = Update("{sgd: {momentum: 0.9}}", partial(torch.optim.SGD, momentum=0.9), 0.1)
+OTHERS = [
+    Update("{sgd: {momentum: 0.9}}", partial(torch.optim.SGD, momentum=0.9), 0.1, 0.25),
+    Update("{rmsprop: {smoothing: 0.9, momentum: 0.5, weight_decay: 0.01}}",
+           partial(torch.optim.RMSprop, alpha=0.9, momentum=0.5, weight_decay=0.01), 0.001),
+    Update("{adamw: {weight_decay: 0.1}}", partial(torch.optim.AdamW, weight_decay=0.1), 0.01),
+    Update("{lars: {trust: 0.01, weight_decay: 0.001}}",
+           partial(Lars, momentum=0.9, trust=0.01, decay=0.001), 1.0),
+    Update("{lamb: {}}", partial(Lamb, betas=(0.9, 0.999), eps=1e-6, decay=0.01), 0.01, 0.25),
+]
+
+
+def clip(model, most):
+    """Exactly to the norm, where torch.nn.utils.clip_grad_norm_ falls short by a millionth."""
+    norm = torch.stack([weight.grad.norm() for weight in model.parameters()]).norm()
+    if norm > most:
+        for weight in model.parameters():
+            weight.grad *= most / norm
+    return norm
+
+
+def train(model, pixels, labels, leaves, kind, update):
     """Batch norm sees a leaf at a time; the running statistics take one step a batch, of the mean
     over the leaves."""
     model = model.to(kind).train()
-    optimizer = torch.optim.SGD(model.parameters(), RATE, MOMENTUM)
+    optimizer = update.make(model.parameters(), lr=update.rate)
     for x, y in zip(pixels.to(kind), labels):
         optimizer.zero_grad()
         before, sums = statistics_of(model), None
@@ -124,11 +189,14 @@ def train(model, pixels, labels, leaves, kind):
             after = statistics_of(model)
             sums = after if sums is None else {k: sums[k] + after[k] for k in after}
         set_statistics(model, {k: v / leaves for k, v in sums.items()})
+        if update.clip_norm:
+            assert clip(model, update.clip_norm) > update.clip_norm
         optimizer.step()
     return state_of(model)
 
 
-def compare(program, make, text, shape, leaves):
+def compare(program, make, text, shape, leaves, update=SGD):
+    print(f"{update.text}, clipped at {update.clip_norm or 'nothing'}")
     torch.manual_seed(1)
     pixels = torch.randn(STEPS, BATCH, *shape)
     labels = torch.randint(0, 10, (STEPS, BATCH))
@@ -142,8 +210,8 @@ def compare(program, make, text, shape, leaves):
 
     before = state_of(first)
     weights = {name: value.clone() for name, value in weights.items()}
-    exact = train(fresh(), pixels, labels, leaves, torch.float64)
-    theirs = train(fresh(), pixels, labels, leaves, torch.float32)
+    exact = train(fresh(), pixels, labels, leaves, torch.float64, update)
+    theirs = train(fresh(), pixels, labels, leaves, torch.float32, update)
     failures = 0
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "model.yaml")
@@ -153,8 +221,8 @@ def compare(program, make, text, shape, leaves):
         labels.numpy().astype(numpy.int32).tofile(os.path.join(folder, "labels"))
         for name, value in before.items():
             value.float().numpy().tofile(os.path.join(folder, name))
-        subprocess.run([program, path, folder, str(STEPS), str(BATCH), str(leaves), str(RATE),
-                        str(MOMENTUM)], check=True)
+        subprocess.run([program, path, folder, str(STEPS), str(BATCH), str(leaves),
+                        str(update.rate), update.text, str(update.clip_norm)], check=True)
         for name, value in before.items():
             ours = numpy.fromfile(os.path.join(folder, name + ".after"), numpy.float32)
             ours = torch.from_numpy(ours).double().reshape(value.shape)
@@ -172,6 +240,8 @@ def main():
     torch.set_num_threads(1)
     program = sys.argv[1]
     failures = compare(program, LeNet, LENET, (1, 28, 28), 4)
+    for update in OTHERS:
+        failures += compare(program, LeNet, LENET, (1, 28, 28), 4, update)
     for leaves in (1, 4):
         print(f"batch norm over {leaves} leaves")
         failures += compare(program, Residual, RESIDUAL, (3, 13, 13), leaves)

@@ -1,6 +1,6 @@
 /* Trains a model for a few steps from given weights, for pytorch.py to compare.
  *
- *     pytorch_steps MODEL FOLDER STEPS BATCH LEAVES RATE MOMENTUM
+ *     pytorch_steps MODEL FOLDER STEPS BATCH LEAVES RATE OPTIMIZER CLIP_NORM
  *
  * reads FOLDER/pixels (steps x batch x C x H x W floats), FOLDER/labels (steps x batch 32-bit
  * numbers) and FOLDER/<parameter> (standard order), and writes FOLDER/<parameter>.after.
@@ -35,16 +35,16 @@ static status read_floats(void **bytes, const struct job *job, const char *name,
     return STATUS_OK;
 }
 
-static status open_job(struct job *job, const char *model, const char *momentum) {
-    struct node *root;
-    struct choice loss, sgd;
+static status open_job(
+    struct job *job, const char *model, const char *optimizer, const char *clip_norm) {
+    struct node *root, *optimizer_node;
+    struct choice loss, descent;
     const struct node loss_node = {.kind = NODE_SCALAR, .text = "cross_entropy"};
-    struct node value = {.kind = NODE_SCALAR, .key = "momentum", .text = momentum};
-    struct node options = {.kind = NODE_MAPPING, .key = "sgd", .child = &value};
-    const struct node sgd_node = {.kind = NODE_MAPPING, .child = &options};
     TRY(yaml_load(&job->document, &root, model));
+    TRY(yaml_parse(
+        &job->document, &optimizer_node, optimizer, strlen(optimizer), "the command line"));
     TRY(options_parse_choice(&loss, losses, &loss_node, "loss", &job->pool));
-    TRY(options_parse_choice(&sgd, optimizers, &sgd_node, "optimizer", &job->pool));
+    TRY(options_parse_choice(&descent, optimizers, optimizer_node, "optimizer", &job->pool));
     const struct net_options net_options = {.pictures = job->batch,
         .leaves = job->leaves,
         .leaf = job->batch / job->leaves,
@@ -52,10 +52,8 @@ static status open_job(struct job *job, const char *model, const char *momentum)
         .training = true,
         .loss = &loss};
     TRY(net_create(&job->net, root, &net_options));
-    struct choice *kept;
-    TRY(pool_take(&job->pool, (void **)&kept, 1, sizeof *kept));
-    *kept = sgd;
-    const struct optimizer_options update = {.choice = kept, .threads = 2};
+    const struct optimizer_options update = {
+        .choice = &descent, .threads = 2, .clip_norm = strtod(clip_norm, NULL)};
     return optimizer_create(&job->optimizer, job->net, &update);
 }
 
@@ -131,14 +129,14 @@ static status train(struct job *job) {
 }
 
 static status run(struct job *job, char **arguments) {
-    TRY(open_job(job, arguments[1], arguments[7]));
+    TRY(open_job(job, arguments[1], arguments[7], arguments[8]));
     TRY(load_weights(job));
     TRY(train(job));
     return save_weights(job);
 }
 
 int main(int count, char **arguments) {
-    if (count != 8) {
+    if (count != 9) {
         return 2;
     }
     struct job job = {.folder = arguments[2],

@@ -6,6 +6,7 @@
     same_bits.py --program build/release/convoy --kills 6   killed and resumed on other ranks
     same_bits.py --program build/release/convoy --golden    against the digest in golden.json
     same_bits.py --program build/release/convoy --notices   a changed bit and a ring are noticed
+    same_bits.py --program build/release/convoy --variants  other optimizers and options
 
 --report FILE writes the table of docs/same-bits.md; --record writes golden.json anew.
 """
@@ -22,6 +23,7 @@ import tempfile
 import time
 
 import evidence
+import variants
 from lab import (EPOCHS, FACTORS, HERE, PLAIN, STEPS, Failure, Lab, file_digest, machine_isas,
                  same_files, words)
 
@@ -203,6 +205,7 @@ def main():
     parser.add_argument("--golden", action="store_true")
     parser.add_argument("--record", action="store_true")
     parser.add_argument("--notices", action="store_true")
+    parser.add_argument("--variants", action="store_true")
     parser.add_argument("--report")
     parser.add_argument("--seed", type=int, default=int(os.environ.get("CONVOY_TEST_SEED", "1")))
     parser.add_argument("--keep", help="work in this new folder and leave it there")
@@ -225,6 +228,8 @@ def main():
             run_kills(lab, options.kills, random.Random(options.seed))
         if options.golden or options.record:
             run_golden(lab, options.record)
+        if options.variants:
+            variants.run_variants(lab, machine_isas())
         if options.notices:
             run_notices(lab)
     except (Failure, subprocess.TimeoutExpired) as failure:

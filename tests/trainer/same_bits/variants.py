@@ -1,0 +1,45 @@
+"""Other recipes than the suite's own under the same rule: what has norms, averages or statistics over
+the whole batch, each cut in a few ways that hold every number of ranks, and resumed half way."""
+import evidence
+from lab import EPOCHS, PLAIN, STEPS, Failure, same_files, words
+
+# The rate does not depend on how many steps are planned, so that half a run is the run's first half.
+VARIANTS = {
+    "lars, clipped, scaled": (
+        "train.optimizer={lars: {trust: 0.02}}", "train.clip_norm=0.5",
+        "train.schedule={constant: {rate: 0.5, reference_batch: 32, warmup_steps: 4}}"),
+    "lamb, clipped": (
+        "train.optimizer={lamb: {adapt_bias: true, adapt_norm: true}}", "train.clip_norm=0.5",
+        "train.schedule={constant: 0.01}"),
+    "rmsprop": (
+        "train.optimizer={rmsprop: {momentum: 0.5}}", "train.schedule={constant: 0.002}"),
+    "adamw": (
+        "train.optimizer={adamw: {weight_decay: 0.1}}", "train.schedule={constant: 0.005}"),
+}
+
+CUTS = [
+    PLAIN._replace(ranks=2, threads=2, bucket="4KiB"),
+    PLAIN._replace(ranks=3, chunk=2),
+    PLAIN._replace(ranks=5, bucket="4KiB"),
+    PLAIN._replace(ranks=8),
+]
+
+
+def run_variants(lab, isas):
+    """Trains every variant in every cut, each with an instruction set in turn, and once in two
+    halves on other ranks."""
+    for number, (name, options) in enumerate(VARIANTS.items()):
+        whole = lab.train(f"variant-{number}", PLAIN, *options)
+        evidence.check_moved(lab.checkpoint(f"variant-{number}", STEPS // EPOCHS), whole)
+        for index, cut in enumerate(CUTS):
+            cut = cut._replace(isa=isas[(index + number) % len(isas)])
+            run = f"variant-{number}-{index}"
+            if not same_files(whole, lab.train(run, cut, *options)):
+                raise Failure(f"{name}: {words(cut)} gave other bytes")
+            evidence.check_ranks(lab.events(run, "ranks"), cut, EPOCHS, whole)
+            lab.remove(run)
+        lab.train("halves", PLAIN._replace(ranks=6), *options, f"train.epochs={EPOCHS // 2}")
+        if not same_files(whole, lab.train("halves", PLAIN._replace(ranks=7), *options, "--resume")):
+            raise Failure(f"{name}: stopped half way and resumed, it ended in other bytes")
+        lab.remove("halves")
+        print(f"{name}: {len(CUTS)} cuts and a resumed run gave the same bytes", flush=True)
