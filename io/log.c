@@ -45,10 +45,19 @@ static status open_file(
     return STATUS_OK;
 }
 
+static void make_lock(struct log *log) {
+    pthread_mutexattr_t recursive;
+    pthread_mutexattr_init(&recursive);
+    pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
+    pthread_mutex_init(&log->lock, &recursive);
+    pthread_mutexattr_destroy(&recursive);
+}
+
 status log_open(struct log **opened, const char *run, bool resume, bool quiet) {
     struct log *log;
     *opened = NULL;
     TRY(MEMORY_ALLOCATE(&log, 1));
+    make_lock(log);
     log->quiet = quiet;
     log->terminal = log_is_terminal(CONSOLE);
     log->colour = log_has_colour(CONSOLE);
@@ -81,6 +90,7 @@ void log_close(struct log *log) {
     }
     free(log->text_path);
     free(log->metrics_path);
+    pthread_mutex_destroy(&log->lock);
     free(log);
 }
 
@@ -116,34 +126,47 @@ static void write_text(struct log *log, const char *line, bool warning) {
     free(text);
 }
 
-static void write_lines(struct log *log, bool warning, const char *format, va_list arguments) {
+enum line_kind { LINE, WARNING, NOTE };
+
+static void write_lines(
+    struct log *log, enum line_kind kind, const char *format, va_list arguments) {
+    const bool warning = kind == WARNING;
     char *text, *rest;
     if (vasprintf(&text, format, arguments) < 0) {
         return;
     }
     rest = text;
+    pthread_mutex_lock(&log->lock);
     for (char *line; (line = strsep(&rest, "\n")) != NULL;) {
         log_make_printable(line);
-        if (!log->quiet || warning) {
+        if (kind != NOTE && (!log->quiet || warning)) {
             write_console(log, line, warning);
         }
         if (log->text >= 0) {
             write_text(log, line, warning);
         }
     }
+    pthread_mutex_unlock(&log->lock);
     free(text);
 }
 
 void log_line(struct log *log, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    write_lines(log, false, format, arguments);
+    write_lines(log, LINE, format, arguments);
     va_end(arguments);
 }
 
 void log_warning(struct log *log, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    write_lines(log, true, format, arguments);
+    write_lines(log, WARNING, format, arguments);
+    va_end(arguments);
+}
+
+void log_note(struct log *log, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    write_lines(log, NOTE, format, arguments);
     va_end(arguments);
 }

@@ -4,7 +4,7 @@
  * TERM=dumb stops both redrawing and colours, NO_COLOR the colours. Control characters in what is
  * said are shown as "?", so that a name from a hostile file cannot steer the terminal; a newline
  * begins another line. Only rank 0 opens a log with a console; other ranks' lines go through the
- * trainer. Not thread-safe: the main thread alone logs.
+ * trainer. Thread-safe, but for opening and closing.
  */
 #ifndef IO_LOG_H
 #define IO_LOG_H
@@ -28,6 +28,8 @@ void log_close(struct log *log);
  * written (disk full) is given up with a warning on the console. */
 void log_line(struct log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void log_warning(struct log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* To log.txt alone: what the console is told in another way. */
+void log_note(struct log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* What the progress line shows; negative numbers mean unknown and are left out. */
 struct log_progress {

@@ -9,10 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-status log_metrics(struct log *log, const char *json) {
-    if (log->metrics < 0) {
-        return STATUS_OK;
-    }
+static status append(struct log *log, const char *json) {
     char *line;
     struct stat before;
     int length = asprintf(&line, "%s\n", json);
@@ -39,6 +36,16 @@ status log_metrics(struct log *log, const char *json) {
     }
 done:
     free(line);
+    return result;
+}
+
+status log_metrics(struct log *log, const char *json) {
+    if (log->metrics < 0) {
+        return STATUS_OK;
+    }
+    pthread_mutex_lock(&log->lock);
+    status result = append(log, json);
+    pthread_mutex_unlock(&log->lock);
     return result;
 }
 

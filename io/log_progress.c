@@ -69,6 +69,7 @@ void log_progress_clear(struct log *log) {
 }
 
 void log_progress_end(struct log *log) {
+    pthread_mutex_lock(&log->lock);
     if (log->terminal && log->pending[0] != '\0') {
         show(log);
     }
@@ -78,6 +79,7 @@ void log_progress_end(struct log *log) {
     }
     log->pending[0] = '\0';
     log->shown_at = 0;
+    pthread_mutex_unlock(&log->lock);
 }
 
 __attribute__((format(printf, 2, 3))) static void add(struct log *log, const char *format, ...) {
@@ -105,6 +107,7 @@ void log_progress(struct log *log, const struct log_progress *progress) {
     if (log->quiet) {
         return;
     }
+    pthread_mutex_lock(&log->lock);
     log->pending[0] = '\0';
     /* What matters least stands last, where a narrow terminal cuts. */
     add_count(log, "epoch", progress->epoch, progress->epochs);
@@ -125,6 +128,7 @@ void log_progress(struct log *log, const struct log_progress *progress) {
         add(log, "  rate %.4g", progress->rate);
     }
     show_at_times(log);
+    pthread_mutex_unlock(&log->lock);
 }
 
 void log_count(struct log *log, const char *what, int64_t done, int64_t total) {
@@ -132,6 +136,7 @@ void log_count(struct log *log, const char *what, int64_t done, int64_t total) {
     if (log->quiet) {
         return;
     }
+    pthread_mutex_lock(&log->lock);
     log->pending[0] = '\0';
     add(log, "%s: %s", what, log_number_text(text, done));
     if (total > 0) {
@@ -144,4 +149,5 @@ void log_count(struct log *log, const char *what, int64_t done, int64_t total) {
     } else {
         show_at_times(log);
     }
+    pthread_mutex_unlock(&log->lock);
 }

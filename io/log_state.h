@@ -4,7 +4,10 @@
 
 #include "io/log.h"
 
+#include <pthread.h>
+
 struct log {
+    pthread_mutex_t lock; /* recursive: whatever is said is said as a whole */
     bool quiet;
     bool terminal, colour; /* of the console */
     int text, metrics;     /* descriptors of log.txt and metrics.jsonl, or -1 */

@@ -48,11 +48,12 @@ status job_init(struct job *job) {
     job->rank = job->transport->rank;
     job->ranks = job->transport->ranks;
     measure_host(job);
-    return STATUS_OK;
+    return job_agree(job, watch_start(&job->watch, job->transport));
 }
 
 void job_release(struct job *job, status result) {
     launch_report(result);
+    activity_enter(job->activity, ACTIVITY_COLLECTIVE, -1); /* all leave together */
     if (job->transport != NULL) {
         job->transport->destroy(job->transport);
     }
@@ -62,6 +63,7 @@ void job_release(struct job *job, status result) {
     if (started && !ended) {
         MPI_Finalize();
     }
+    watch_stop(job->watch);
     if (job->activity != NULL) {
         activity_release(job->activity);
         free(job->activity);

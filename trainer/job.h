@@ -6,11 +6,13 @@
 #ifndef TRAINER_JOB_H
 #define TRAINER_JOB_H
 
+#include "trainer/watch/watch.h"
 #include "worker/exchange/transport.h"
 
 struct job {
     struct transport *transport;
     struct activity *activity; /* what this rank is doing; the transport's too */
+    struct watch *watch;       /* NULL: there is one rank */
     int rank, ranks;
     int host_ranks; /* ranks on this host */
     int host_cores; /* cores that the ranks of this host may use together */
@@ -19,7 +21,7 @@ struct job {
     bool own_cores; /* no other rank of this host may use them */
 };
 
-/* For all ranks. Starts MPI (funneled threads) and makes the transport. */
+/* For all ranks. Starts MPI (funneled threads), makes the transport, and has the job watched. */
 status job_init(struct job *job);
 /* For all ranks. Reports `result` and ends MPI, in this order: mpirun kills the job as soon as one
  * rank leaves with an error, and rank 0 must have spoken by then. */

@@ -60,6 +60,11 @@ struct recipe_checkpoint {
     int64_t every_steps, every_epochs, keep;
 };
 
+/* Seconds; 0: never. */
+struct recipe_watch {
+    double warn_seconds, stop_seconds, heartbeat_seconds;
+};
+
 struct recipe {
     const struct node *model; /* the mapping with `input` and `layers` */
     struct recipe_data data;
@@ -67,6 +72,7 @@ struct recipe {
     struct recipe_engine engine;
     struct recipe_exchange exchange;
     struct recipe_checkpoint checkpoint;
+    struct recipe_watch watch;
     struct document document; /* owns all of the above */
 };
 

@@ -119,6 +119,19 @@ static const struct option checkpoint_options[] = {
         .high = 1e6, .help = "newest checkpoints that are kept, the best one apart (0: all)"},
     OPTIONS_END};
 
+static const struct option watch_options[] = {
+    {"warn_seconds", OPTION_REAL, offsetof(struct recipe_watch, warn_seconds), .initial = "60",
+        .low = 0, .high = 1e9,
+        .help = "wait for other ranks after which the log tells who keeps whom waiting (0: never)"},
+    {"stop_seconds", OPTION_REAL, offsetof(struct recipe_watch, stop_seconds), .initial = "600",
+        .low = 0, .high = 1e9,
+        .help = "wait for other ranks after which the job is ended (0: never)"},
+    {"heartbeat_seconds", OPTION_REAL, offsetof(struct recipe_watch, heartbeat_seconds),
+        .initial = "10", .low = 0, .high = 1e9,
+        .help = "within which a rank that is stopped or cut off is found and the job ended (0: "
+                "never)"},
+    OPTIONS_END};
+
 const struct option recipe_options[] = {
     {"model", OPTION_NODE, offsetof(struct recipe, model), .flags = OPTION_REQUIRED | BITS,
         .help = "the network: a file, relative to the recipe, or the mapping itself"},
@@ -132,4 +145,6 @@ const struct option recipe_options[] = {
         .help = "how ranks sum their gradients"},
     {"checkpoint", OPTION_GROUP, offsetof(struct recipe, checkpoint), .table = checkpoint_options,
         .help = "when the run is saved"},
+    {"watch", OPTION_GROUP, offsetof(struct recipe, watch), .table = watch_options,
+        .help = "when a rank that keeps the others waiting is told of, and ends the job"},
     OPTIONS_END};

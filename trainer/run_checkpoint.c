@@ -107,6 +107,7 @@ static status load(bool *resumed, struct run *run, struct skipped *skipped) {
         TRY(log_metrics_truncate(run->folder.path, *resumed ? run->state.step : -1));
     }
     TRY(log_open(&run->log, run->folder.path, *resumed, options->quiet));
+    watch_set_log(run->job.watch, run->log);
     if (skipped->text != NULL) {
         log_warning(run->log, "passing over damaged checkpoints: %s", skipped->text);
     }

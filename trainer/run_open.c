@@ -100,10 +100,21 @@ static status start_loader(struct run *run) {
         run->state.step, (uint32_t)epochs);
 }
 
+/* Rank 0's limits count: a rank that beats more slowly than the others expect would be taken as
+ * silent. */
+static void watch(const struct job *job, const struct recipe_watch *options) {
+    struct watch_limits limits = {.heartbeat = options->heartbeat_seconds,
+        .warn = options->warn_seconds,
+        .stop = options->stop_seconds};
+    job_broadcast(job, &limits, sizeof limits);
+    watch_set_limits(job->watch, &limits);
+}
+
 /* Small steps with an agreement after each, so that no rank waits for one that failed. */
 status run_open(struct run *run, const struct recipe *recipe, const struct run_options *options) {
     const struct job job = run->job;
     signals_install();
+    watch(&job, &recipe->watch);
     *run = (struct run){.recipe = recipe, .options = options, .job = job};
     int64_t threads = options->threads > 0 ? options->threads : recipe->train.threads;
     TRY(job_agree(&job, job_plan_threads(&run->threads, &job, threads, options->oversubscribe)));
@@ -133,6 +144,7 @@ void run_close(struct run *run) {
     feed_release(&run->training);
     feed_release(&run->validation);
     free(run->canonical);
+    watch_set_log(run->job.watch, NULL);
     if (run->log != NULL) {
         log_close(run->log);
     }
