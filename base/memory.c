@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #define HUGE_PAGE  ((size_t)2 << 20)
+#define SMALL_PAGE ((size_t)4 << 10)
 #define POOL_BLOCK ((size_t)64 << 10)
 
 static status checked_product(size_t *product, size_t count, size_t size) {
@@ -37,6 +38,13 @@ status memory_copy_text(char **copy, const char *text) {
     return STATUS_OK;
 }
 
+/* Pages come zeroed: writing to each once is enough, and half the traffic of filling them. */
+static void touch(volatile unsigned char *memory, size_t bytes) {
+    for (size_t i = 0; i < bytes; i += SMALL_PAGE) {
+        memory[i] = 0;
+    }
+}
+
 status arena_init(struct arena *arena, size_t size) {
     *arena = (struct arena){0};
     if (size > SIZE_MAX / 2) {
@@ -60,7 +68,7 @@ status arena_init(struct arena *arena, size_t size) {
     arena->base = memory + skip;
     arena->size = bytes;
     arena->huge = madvise(arena->base, bytes, MADV_HUGEPAGE) == 0;
-    memset(arena->base, 0, bytes);
+    touch(arena->base, bytes);
     return STATUS_OK;
 }
 

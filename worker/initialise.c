@@ -133,17 +133,19 @@ INITIALISER(constant, "the same value everywhere");
 const struct kind *const initialisers[] = {&initialiser_he.kind, &initialiser_xavier.kind,
     &initialiser_normal.kind, &initialiser_uniform.kind, &initialiser_constant.kind, NULL};
 
-static double draw_one(const struct draw *draw, const uint32_t words[4], size_t element) {
-    if (draw->spread == 0) {
-        return draw->centre;
+/* The four elements of one random block. */
+static void draw_block(double out[4], const struct draw *draw, const uint32_t words[4]) {
+    for (int i = 0; i < 4; i += 2) {
+        double pair[2] = {0, 0};
+        if (draw->distribution == DISTRIBUTION_NORMAL) {
+            random_normal(pair, words[i], words[i + 1]);
+        } else {
+            pair[0] = (double)random_uniform(words[i]) * 2.0 - 1.0;
+            pair[1] = (double)random_uniform(words[i + 1]) * 2.0 - 1.0;
+        }
+        out[i] = draw->centre + draw->spread * pair[0];
+        out[i + 1] = draw->centre + draw->spread * pair[1];
     }
-    if (draw->distribution == DISTRIBUTION_UNIFORM) {
-        double unit = (double)random_uniform(words[element % 4]) * 2.0 - 1.0;
-        return draw->centre + draw->spread * unit;
-    }
-    double pair[2];
-    random_normal(pair, words[element % 4 / 2 * 2], words[element % 4 / 2 * 2 + 1]);
-    return draw->centre + draw->spread * pair[element % 2];
 }
 
 void initialise_elements(
@@ -156,12 +158,16 @@ void initialise_elements(
     }
     const struct random_place place = {
         .seed = seed, .purpose = RANDOM_INITIALISE, .unit = (uint32_t)parameter->number};
-    uint32_t words[4] = {0};
-    for (size_t i = from; i < to; i++) {
-        if (i == from || i % 4 == 0) {
-            random_block(words, &place, (uint32_t)(i / 4));
+    for (size_t i = from; i < to;) {
+        uint32_t words[4], block = (uint32_t)(i / 4);
+        double element[4] = {draw.centre, draw.centre, draw.centre, draw.centre};
+        if (draw.spread != 0) {
+            random_block(words, &place, block);
+            draw_block(element, &draw, words);
         }
-        out[i - from] = (float)draw_one(&draw, words, i);
+        for (; i < to && i / 4 == block; i++) {
+            out[i - from] = (float)element[i % 4];
+        }
     }
 }
 
