@@ -34,7 +34,7 @@ struct value {
     bool wants_gradient;           /* something before it learns */
     struct tensor activation;      /* data is NULL until planned */
     struct tensor gradient;        /* data is NULL where no gradient is wanted */
-    int storage, gradient_storage; /* in struct memory_plan; -1: none */
+    int storage, gradient_storage; /* worker/storage.h; -1: none */
 };
 
 enum layer_flags {
@@ -46,6 +46,8 @@ enum layer_flags {
     LAYER_GRADIENT_VIEW = 32,    /* gradients of the inputs are the output's: nothing to do */
     LAYER_CARRIES_ADD = 64,      /* can do the work of an add of its output that follows */
     LAYER_CARRIES_RELU = 128,    /* ... and of a relu */
+    LAYER_JOINS = 256,           /* inputs may lie in the output, as its channel blocks, and their
+                                    gradients in its gradient: what lies there is not copied */
 };
 
 /* What a layer may reckon with at planning. */
@@ -56,6 +58,11 @@ struct layer_plan {
     int threads;
     int pictures, leaves, leaf, smallest_leaf; /* as in struct net_options */
     bool training;
+};
+
+/* When it is at work: see worker/memory_plan.h. */
+struct layer_times {
+    int forward, backward;
 };
 
 struct layer {
@@ -88,7 +95,8 @@ struct layer {
     bool rectifies;              /* whether it then sets to 0 what is below */
     const struct value *result;  /* where that goes: output[0] where it carries no layer */
 
-    void *saved; /* given before the first pass */
+    struct layer_times time; /* set with the memory plan */
+    void *saved;             /* given before the first pass */
 };
 
 /* What a pass runs with; the same for all passes of a net. */

@@ -1,23 +1,18 @@
-/* Which values of a graph share memory, how long each must be kept, and where all lie in one arena.
+/* How long each storage of a graph must be kept, and where all lie in one arena.
  *
- * A storage is one piece of memory for one or more values: a fork's outputs are its input, and an
- * elementwise layer writes over what it reads where nobody needs that any more. Its border is the
- * widest that any of its readers asks for. Time runs over a whole step: 0 the input is loaded,
- * 1 .. L the layers forward, L + 1 the losses, L + 2 .. 2L + 1 the layers backward, last first.
+ * Time runs over a whole step: 0 the input is loaded, then the layers forward, the losses, and the
+ * layers backward, last first. The time of each is in the layer (struct layer_times). A layer that
+ * another one carries (worker/fusion.h) is at work when that one is.
  */
 #ifndef WORKER_MEMORY_PLAN_H
 #define WORKER_MEMORY_PLAN_H
 
-#include "worker/graph.h"
 #include "worker/planner.h"
-
-struct storage {
-    struct tensor tensor; /* of the values in it, with the border of the widest reader */
-    bool shared;          /* by values that live side by side: nobody may write over it */
-};
+#include "worker/storage.h"
 
 struct memory_plan {
-    int layers; /* L */
+    int layers;
+    int loss_time;
     int storages;
     struct storage *storage;
     int blocks; /* first one a storage, then one a layer (what it saves), then the scratch */
@@ -27,14 +22,15 @@ struct memory_plan {
     size_t scratch;
 };
 
-/* Of layer number `layer` of `count`. */
-int memory_plan_forward_time(int layer);
-int memory_plan_loss_time(int count);
-int memory_plan_backward_time(int layer, int count);
+struct memory_plan_options {
+    int pictures;
+    bool training;
+    bool apart; /* what is concatenated is not made in its place: tests */
+};
 
 /* After all layers are planned. Memory of the plan lives in the graph's pool. */
 status memory_plan_create(
-    struct memory_plan *plan, struct graph *graph, int pictures, bool training);
+    struct memory_plan *plan, struct graph *graph, const struct memory_plan_options *options);
 
 /* Sets every data pointer to its place in the arena at `base`. */
 void memory_plan_place(const struct memory_plan *plan, struct graph *graph, void *base);

@@ -93,7 +93,9 @@ static status plan_net(struct net *net, const struct node *model) {
     if (!options->unfused) {
         fusion_plan(&net->graph);
     }
-    TRY(memory_plan_create(&net->plan, &net->graph, net->options.pictures, net->options.training));
+    const struct memory_plan_options memory = {
+        .pictures = options->pictures, .training = options->training, .apart = options->unfused};
+    TRY(memory_plan_create(&net->plan, &net->graph, &memory));
     return net->options.plan_only ? STATUS_OK : take_memory(net);
 }
 
@@ -163,16 +165,34 @@ static int64_t ends_bytes(struct value *const *end, int count) {
     return (int64_t)(elements * sizeof(float));
 }
 
-static int64_t forward_bytes(const struct layer *layer) {
+/* Of a join, which copies what does not lie in its place: once read, once written. */
+static int64_t copied_bytes(const struct net *net, const struct layer *layer, bool gradients) {
+    int64_t bytes = 0;
+    for (int i = 0; i < layer->inputs; i++) {
+        int storage = gradients ? layer->input[i]->gradient_storage : layer->input[i]->storage;
+        if (storage >= 0 && net->plan.storage[storage].whole < 0) {
+            bytes += 2 * ends_bytes(&layer->input[i], 1);
+        }
+    }
+    return bytes;
+}
+
+static int64_t forward_bytes(const struct net *net, const struct layer *layer) {
     if (layer->flags & LAYER_VIEW) {
         return 0;
+    }
+    if (layer->flags & LAYER_JOINS) {
+        return copied_bytes(net, layer, false);
     }
     return ends_bytes(layer->input, layer->inputs) + ends_bytes(layer->output, layer->outputs);
 }
 
-static int64_t backward_bytes(const struct layer *layer) {
+static int64_t backward_bytes(const struct net *net, const struct layer *layer) {
     if (!layer->output[0]->wants_gradient || (layer->flags & LAYER_GRADIENT_VIEW)) {
         return 0;
+    }
+    if (layer->flags & LAYER_JOINS) {
+        return copied_bytes(net, layer, true);
     }
     int64_t inputs = ends_bytes(layer->input, layer->inputs);
     int64_t outputs = ends_bytes(layer->output, layer->outputs);
@@ -199,8 +219,8 @@ struct layer_report net_layer_report(const struct net *net, int index) {
         .multiply_adds = layer->multiply_adds,
         .convolution = layer->convolution,
         .input_gradient = layer->input[0]->wants_gradient,
-        .forward_bytes = forward_bytes(layer),
-        .backward_bytes = backward_bytes(layer),
+        .forward_bytes = forward_bytes(net, layer),
+        .backward_bytes = backward_bytes(net, layer),
         .node = layer->node,
     };
 }

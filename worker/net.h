@@ -34,7 +34,8 @@ struct net_options {
     enum engine_winograd winograd;
     const struct choice *loss; /* worker/loss.h; NULL: none (predict) */
     bool plan_only;            /* inspect: no memory is reserved, nothing can be run */
-    bool unfused;              /* tests: every layer does its own work, see worker/fusion.h */
+    bool unfused;              /* tests: every layer does its own work, see worker/fusion.h, and
+                                  copies what it concatenates, see worker/storage.h */
 };
 
 struct net;

@@ -68,7 +68,7 @@ void net_run_losses(struct net *net, const struct pass *pass, const struct targe
     memset(net->leaf_metrics, 0, (size_t)pass->leaves * NET_METRICS * sizeof(float));
     bool learning = pass->training && net->options.training;
     if (learning) {
-        net_begin_storages(net, memory_plan_loss_time(net->plan.layers), pass->pictures);
+        net_begin_storages(net, net->plan.loss_time, pass->pictures);
     }
     run_loss(net, pass, net->output, targets, 1.0);
     add_leaf_metrics(net, pass, 1.0, true);

@@ -83,11 +83,11 @@ bool net_forward_layer(struct net *net, const struct pass *pass, int index) {
     if (layer->training_only && !(pass->training && net->options.training)) {
         return false;
     }
-    net_begin_storages(net, memory_plan_forward_time(index), pass->pictures);
+    net_begin_storages(net, layer->time.forward, pass->pictures);
     if (layer->carrier == NULL) {
         layer->operations->forward(layer, &net->run, pass);
     }
-    end_blocks(net, memory_plan_forward_time(index));
+    end_blocks(net, layer->time.forward);
     part_done(net, index, NET_PART_FORWARD);
     return true;
 }
@@ -102,7 +102,7 @@ void net_forward(
     }
     if (targets != NULL && net->loss != NULL) {
         net_run_losses(net, pass, targets);
-        end_blocks(net, memory_plan_loss_time(net->plan.layers));
+        end_blocks(net, net->plan.loss_time);
         part_done(net, -1, NET_PART_LOSS);
     }
 }
@@ -120,12 +120,11 @@ void net_backward(struct net *net, const struct pass *pass, const struct net_hoo
     }
     for (int i = net->graph.layers - 1; i >= 0; i--) {
         const struct layer *layer = net->graph.layer[i];
-        int time = memory_plan_backward_time(i, net->graph.layers);
-        net_begin_storages(net, time, pass->pictures);
+        net_begin_storages(net, layer->time.backward, pass->pictures);
         if (layer->carrier == NULL && layer->output[0]->wants_gradient) {
             layer->operations->backward(layer, &net->run, pass);
         }
-        end_blocks(net, time);
+        end_blocks(net, layer->time.backward);
         part_done(net, i, NET_PART_BACKWARD);
         size_t from = done;
         for (int p = 0; p < layer->parameters; p++) {

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const models[] = {MODEL_LENET, MODEL_RESIDUAL, MODEL_LAYERS};
-#define MODELS 2
+static const char *const models[] = {MODEL_LENET, MODEL_RESIDUAL, MODEL_BRANCHES, MODEL_LAYERS};
+#define MODELS 3
 
 /* 21 pictures in 8 leaves: uneven ones. */
 static const struct net_case_options plain = {.pictures = 21, .leaves = 8, .threads = 1};
@@ -134,6 +134,7 @@ static void test_net__gives_the_same_bits_fused_and_unfused(void) {
         compare_fused(MODEL_LENET, evaluation);
         compare_fused(MODEL_RESIDUAL, evaluation);
         compare_fused(MODEL_FUSED, evaluation);
+        compare_fused(MODEL_BRANCHES, evaluation);
     }
 }
 
@@ -164,6 +165,30 @@ static void test_net__fuses_what_follows_batch_norm(void) {
     assert_fused(c.net, "residual3.add", "residual3.body.batchnorm1");
     assert_fused(c.net, "residual4.add", "residual4.shortcut.batchnorm1");
     assert_fused(c.net, "relu1", "residual4.shortcut.batchnorm1");
+    net_case_release(&c);
+}
+
+static void assert_copies(
+    const struct net *net, const char *name, int64_t forward, int64_t backward) {
+    for (int i = 0; i < net_layer_count(net); i++) {
+        struct layer_report report = net_layer_report(net, i);
+        if (strcmp(report.name, name) == 0) {
+            CU_ASSERT_EQUAL(report.forward_bytes, forward * 2 * (int64_t)sizeof(float));
+            CU_ASSERT_EQUAL(report.backward_bytes, backward * 2 * (int64_t)sizeof(float));
+            return;
+        }
+    }
+    CU_FAIL("no such layer");
+}
+
+/* Elements that a concatenation still copies. */
+static void test_net__makes_what_is_concatenated_in_its_place(void) {
+    struct net_case c;
+    net_case_init(&c, MODEL_BRANCHES, &plain);
+    assert_copies(c.net, "branches1.concat", 0, 20 * 42); /* which wants a border */
+    assert_copies(c.net, "inception1.concat", 0, 0);
+    assert_copies(c.net, "branches2.0.branches1.concat", 0, 0);
+    assert_copies(c.net, "branches2.concat", (80 + 7 + 16) * 42, (7 + 16) * 42); /* lanes move */
     net_case_release(&c);
 }
 
@@ -355,7 +380,9 @@ TEST_MAIN("net", TEST(test_net__gives_the_same_bits_for_any_threads),
     TEST(test_net__gives_the_same_bits_on_every_instruction_set),
     TEST(test_net__reads_no_memory_after_its_time),
     TEST(test_net__gives_the_same_bits_fused_and_unfused),
-    TEST(test_net__fuses_what_follows_batch_norm), TEST(test_net__gives_the_same_bits_in_chunks),
+    TEST(test_net__fuses_what_follows_batch_norm),
+    TEST(test_net__makes_what_is_concatenated_in_its_place),
+    TEST(test_net__gives_the_same_bits_in_chunks),
     TEST(test_net__layers_equal_references_in_the_whole),
     TEST(test_net__evaluates_alike_with_and_without_training),
     TEST(test_net__hooks_cover_the_vector_in_order),

@@ -1,5 +1,5 @@
-/* Channels of several values one after another. Counts need not be multiples of 16: then lanes
- * move. */
+/* Channels of several values one after another. What was made in its place is not copied
+ * (worker/storage.h); counts need not be multiples of 16, then lanes move. */
 #include "worker/layer.h"
 
 #include <string.h>
@@ -21,7 +21,14 @@ static status plan(struct layer *layer, const struct layer_plan *plan) {
     }
     shape.channels = (int)channels;
     layer->output[0]->shape = shape;
+    layer->flags = LAYER_JOINS;
     return STATUS_OK;
+}
+
+/* Whether the part lies where it belongs in the whole, from channel `first` on. */
+static bool lies_there(const struct tensor *whole, int first, const struct tensor *part) {
+    return first % CHANNEL_BLOCK == 0 &&
+           part->data == tensor_at(whole, 0, first / CHANNEL_BLOCK, 0, 0);
 }
 
 /* Copies `channels` channels, from lane `from` of a source to lane `to` of a target. */
@@ -47,13 +54,18 @@ static void copy_channels(const struct tensor *target, int to, const struct tens
     }
 }
 
-static void clear_last_block(const struct tensor *tensor, int n) {
-    if (tensor->shape.channels % CHANNEL_BLOCK == 0) {
+/* The padding lanes behind the channels [first, first + channels), where these are the last. */
+static void clear_padding(const struct tensor *tensor, int first, int channels, int n) {
+    int past = first + channels, lane = past % CHANNEL_BLOCK;
+    if (past != tensor->shape.channels || lane == 0) {
         return;
     }
     for (int h = 0; h < tensor->shape.height; h++) {
-        memset(tensor_at(tensor, n, shape_blocks(tensor->shape.channels) - 1, h, 0), 0,
-            (size_t)tensor->shape.width * CHANNEL_BLOCK * sizeof(float));
+        float *row = tensor_at(tensor, n, past / CHANNEL_BLOCK, h, 0);
+        for (int w = 0; w < tensor->shape.width; w++) {
+            memset(
+                row + w * CHANNEL_BLOCK + lane, 0, (size_t)(CHANNEL_BLOCK - lane) * sizeof(float));
+        }
     }
 }
 
@@ -62,10 +74,13 @@ static void forward(
     const struct tensor *out = &layer->output[0]->activation;
 #pragma omp parallel for num_threads(run->threads) schedule(static)
     for (int n = 0; n < pass->pictures; n++) {
-        clear_last_block(out, n);
         for (int i = 0, channel = 0; i < layer->inputs; i++) {
+            const struct tensor *in = &layer->input[i]->activation;
             int channels = layer->input[i]->shape.channels;
-            copy_channels(out, channel, &layer->input[i]->activation, 0, channels, n);
+            if (!lies_there(out, channel, in)) {
+                clear_padding(out, channel, channels, n);
+                copy_channels(out, channel, in, 0, channels, n);
+            }
             channel += channels;
         }
     }
@@ -79,8 +94,8 @@ static void backward(
         for (int i = 0, channel = 0; i < layer->inputs; i++) {
             const struct tensor *in = &layer->input[i]->gradient;
             int channels = layer->input[i]->shape.channels;
-            if (in->data != NULL) {
-                clear_last_block(in, n);
+            if (in->data != NULL && !lies_there(out, channel, in)) {
+                clear_padding(in, 0, channels, n);
                 copy_channels(in, 0, out, channel, channels, n);
             }
             channel += channels;

@@ -37,7 +37,36 @@
     "  - avgpool: {global: true}\n"                                                                \
     "  - linear: {out: 7, name: fc}\n"
 
-/* The layers that the other two do not have. */
+/* Branches that end in blocks of channels: after a rectifier, batch norm, pooling and a convolution
+ * whose gradient has a border; in one another, in some lanes of the last block, in a sum, in the
+ * value itself, and where nothing can lie in its place. */
+#define MODEL_BRANCHES                                                                             \
+    "input: {channels: 3, height: 7, width: 6}\n"                                                  \
+    "layers:\n"                                                                                    \
+    "  - conv: {out: 32, kernel: 3, pad: 1}\n"                                                     \
+    "  - branches:\n"                                                                              \
+    "      - [{conv: {out: 16, kernel: 1}}, {relu: {}}]\n"                                         \
+    "      - [{conv: {out: 48, kernel: 3, pad: 1}}, {relu: {}}]\n"                                 \
+    "      - [{maxpool: {kernel: 3, stride: 1, pad: 1}}, {conv: {out: 16, kernel: 1}}, "           \
+    "{batchnorm: {}}, {relu: {}}]\n"                                                               \
+    "      - [{conv: {out: 20, kernel: 3, pad: 1}}]\n"                                             \
+    "  - relu:\n"                                                                                  \
+    "  - inception: {ones: 16, threes: [8, 32], fives: [4, 16], pool: 16, norm: true}\n"           \
+    "  - inception: {ones: 16, threes: [8, 32], fives: [4, 16], pool: 16, norm: true}\n"           \
+    "  - branches:\n"                                                                              \
+    "      - [{branches: [[{conv: {out: 16, kernel: 1}}], [{conv: {out: 16, kernel: 3, pad: 1}}, " \
+    "{relu: {}}]]}]\n"                                                                             \
+    "      - []\n"                                                                                 \
+    "      - [{conv: {out: 7, kernel: 1}}, {tanh: {}}]\n"                                          \
+    "      - [{conv: {out: 16, kernel: 1}}, {relu: {}}]\n"                                         \
+    "  - residual: {body: [{branches: [[{conv: {out: 64, kernel: 1}}, {relu: {}}], [{conv: {out: " \
+    "71, kernel: 1}}]]}]}\n"                                                                       \
+    "  - branches: [[{maxpool: {kernel: 2}}], [{conv: {out: 16, kernel: 2, stride: 2}}]]\n"        \
+    "  - conv: {out: 16, kernel: 3, pad: 1}\n"                                                     \
+    "  - dropout: 0.3\n"                                                                           \
+    "  - linear: {out: 10}\n"
+
+/* The layers that the others do not have. */
 #define MODEL_LAYERS                                                                               \
     "input: {channels: 3, height: 9, width: 8}\n"                                                  \
     "layers:\n"                                                                                    \
