@@ -37,6 +37,7 @@ struct recipe_train {
     int64_t seed;
     struct choice loss, optimizer, schedule;
     double clip_norm; /* 0: not clipped */
+    double ema;       /* 0: no average is kept */
     int last_batch;   /* enum recipe_last_batch */
     int64_t validate_every_epochs, validate_every_steps;
     struct recipe_stop stop;

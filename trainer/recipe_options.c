@@ -70,6 +70,10 @@ static const struct option train_options[] = {
     {"clip_norm", OPTION_REAL, offsetof(struct recipe_train, clip_norm), .initial = "0", .low = 0,
         .high = 1e9, .flags = BITS | OPTION_ADDED,
         .help = "the gradient is made no longer than this, by its norm over all weights (0: left)"},
+    {"ema", OPTION_REAL, offsetof(struct recipe_train, ema), .initial = "0", .low = 0,
+        .high = 0.9999999, .flags = BITS | OPTION_ADDED,
+        .help = "validation, evaluate and predict use an average of the weights, of which this "
+                "share stays at each step (0: the weights themselves)"},
     {"schedule", OPTION_CHOICE, offsetof(struct recipe_train, schedule),
         .flags = OPTION_REQUIRED | BITS, .kinds = schedules, .help = "learning rate by step"},
     {"last_batch", OPTION_NAME, offsetof(struct recipe_train, last_batch), .initial = "keep",

@@ -16,6 +16,7 @@ struct optimizer_options recipe_optimizer_options(const struct recipe *recipe, i
         .choice = &recipe->train.optimizer,
         .threads = threads,
         .clip_norm = recipe->train.clip_norm,
+        .ema = recipe->train.ema,
     };
 }
 

@@ -40,11 +40,15 @@ static status train_step(struct run *run, struct decision *decision, uint32_t *s
     return STATUS_OK;
 }
 
-/* All ranks have the same figures; what rank 0 makes of them is handed out. */
+/* With train.ema of the averaged weights. All ranks have the same figures; what rank 0 makes of
+ * them is handed out. */
 static status validate(struct run *run, bool *best) {
     const struct activity_now before = activity_enter(run->job.activity, ACTIVITY_VALIDATION, -1);
+    int average = optimizer_average(run->optimizer);
+    net_borrow_weights(run->net, average >= 0 ? optimizer_vector(run->optimizer, average) : NULL);
     status result = validation_run(&run->figures, NULL, &run->job, run->step, run->net,
         &run->validation, run->recipe, run->log);
+    net_borrow_weights(run->net, NULL);
     activity_leave(run->job.activity, before);
     TRY(result);
     *best = coordinator_observe(&run->state, run->recipe, &run->figures);

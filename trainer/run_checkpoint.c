@@ -72,7 +72,7 @@ static status load_from(struct run *run, struct skipped *skipped) {
     if (result != STATUS_OK) {
         return status_prefix(result, "train.from");
     }
-    result = state_load_weights(run->net, file, path, &run->recipe->train.from_new);
+    result = state_load_weights(run->net, file, path, false, &run->recipe->train.from_new);
     safetensors_close(file);
     free(path);
     return result;

@@ -52,8 +52,11 @@ static void add_tensor(struct tensor_plan *plan, const char *name,
     plan->sources[plan->count++] = (struct tensor_source){parameter, vector};
 }
 
-static status optimizer_name(char **name, const char *vector, const char *parameter) {
-    if (asprintf(name, "optimizer.%s.%s", vector, parameter) < 0) {
+static status vector_name(
+    char **name, const struct optimizer *optimizer, int vector, const char *parameter) {
+    bool average = vector == optimizer_average(optimizer);
+    if (asprintf(name, "%s%s.%s", average ? "" : "optimizer.",
+            optimizer_vector_name(optimizer, vector), parameter) < 0) {
         *name = NULL;
         FAIL(STATUS_SYSTEM, "no memory for the names of tensors");
     }
@@ -90,13 +93,12 @@ static status tensor_plan_init(
         add_tensor(plan, order[i]->name, order[i], net_weights(net));
     }
     for (int v = 0; v < vectors; v++) {
-        const char *vector = optimizer_vector_name(optimizer, v);
         for (int i = 0; i < parameters; i++) {
-            if (order[i]->kind == PARAMETER_STATISTIC) {
+            if (order[i]->kind == PARAMETER_STATISTIC && v != optimizer_average(optimizer)) {
                 continue; /* no optimizer touches running statistics */
             }
             char **name = &plan->names[plan->name_count];
-            TRY_TO(done, result, optimizer_name(name, vector, order[i]->name));
+            TRY_TO(done, result, vector_name(name, optimizer, v, order[i]->name));
             plan->name_count++;
             add_tensor(plan, *name, order[i], optimizer_vector(optimizer, v));
         }
@@ -374,7 +376,7 @@ static bool is_fresh(const char *layer, const struct option_texts *fresh) {
 }
 
 status state_load_weights(struct net *net, const struct safetensors_file *file, const char *path,
-    const struct option_texts *fresh) {
+    bool averaged, const struct option_texts *fresh) {
     for (int f = 0; f < fresh->count; f++) {
         const struct option_texts one = {1, &fresh->values[f]};
         bool found = false;
@@ -392,7 +394,12 @@ status state_load_weights(struct net *net, const struct safetensors_file *file, 
         if (is_fresh(layer, fresh)) {
             continue;
         }
-        status result = read_tensor(net_weights(net), parameter->name, parameter, net, file, path);
+        char *name;
+        if (asprintf(&name, "%s%s", averaged ? "ema." : "", parameter->name) < 0) {
+            FAIL(STATUS_SYSTEM, "no memory for the names of tensors");
+        }
+        status result = read_tensor(net_weights(net), name, parameter, net, file, path);
+        free(name);
         if (result == STATUS_INPUT) {
             status_prefix(
                 result, "train.from (a layer starts fresh with train.from_new=[%s])", layer);

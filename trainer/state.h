@@ -1,5 +1,6 @@
 /* What is in a checkpoint: weights under their usual names and in standard order, the optimizer's
- * vectors as optimizer.<vector>.<name>, and as metadata where the run stands.
+ * vectors as optimizer.<vector>.<name>, with train.ema the averaged weights as ema.<name>, and as
+ * metadata where the run stands.
  *
  * Nothing in it depends on ranks, threads, hosts, paths or time: after the same step the file is
  * the same, byte for byte, however many ranks did the work.
@@ -52,10 +53,11 @@ status state_load(struct state *state, struct net *net, struct optimizer *optimi
 status state_check(const struct safetensors_file *file, const char *path,
     const struct state_description *description);
 
-/* Weights by name from any safetensors file. `fresh` names layers that keep the weights they have;
- * any other layer that the file lacks, or has in another shape, is an error that names it. */
+/* Weights by name from any safetensors file, or with `averaged` those of train.ema. `fresh` names
+ * layers that keep the weights they have; any other layer that the file lacks, or has in another
+ * shape, is an error that names it. */
 status state_load_weights(struct net *net, const struct safetensors_file *file, const char *path,
-    const struct option_texts *fresh);
+    bool averaged, const struct option_texts *fresh);
 
 /* A value that every checkpoint of Convoy has; fails with STATUS_INPUT where it is missing. */
 status state_metadata(

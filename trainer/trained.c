@@ -48,7 +48,8 @@ status trained_create_net(
     all.engine = (enum engine_kernels)trained->recipe.engine.kernels;
     all.winograd = (enum engine_winograd)trained->recipe.engine.winograd;
     TRY(net_create(net, trained->recipe.model, &all));
-    status result = state_load_weights(*net, trained->file, trained->path, &none);
+    bool averaged = trained->recipe.train.ema > 0;
+    status result = state_load_weights(*net, trained->file, trained->path, averaged, &none);
     if (result != STATUS_OK) {
         net_destroy(*net);
         *net = NULL;

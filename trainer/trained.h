@@ -22,7 +22,7 @@ status trained_open(struct trained *trained, const char *path);
 void trained_release(struct trained *trained);
 
 /* Plans the network for `options` (engine and loss are filled in from the recipe) and loads its
- * weights. */
+ * weights: with train.ema the averaged ones. */
 status trained_create_net(
     struct net **net, const struct trained *trained, const struct net_options *options);
 

@@ -150,7 +150,11 @@ size_t net_vector_size(const struct net *net) {
 }
 
 float *net_weights(struct net *net) {
-    return net->run.weights;
+    return (float *)net->weights.base;
+}
+
+void net_borrow_weights(struct net *net, float *weights) {
+    net->run.weights = weights != NULL ? weights : net_weights(net);
 }
 
 int net_layer_count(const struct net *net) {

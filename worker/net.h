@@ -56,6 +56,10 @@ size_t net_vector_size(const struct net *net);
 /* The weights (packed vector, owned by the net; written by initialisers, optimizer and loading). */
 float *net_weights(struct net *net);
 
+/* From now on runs forward with the packed vector `weights`, which is borrowed; NULL: with its own
+ * again. For an average of the weights. */
+void net_borrow_weights(struct net *net, float *weights);
+
 /* First weights, from the layers' initialisers: a pure function of model and seed. Fails only for
  * want of memory (one parameter in standard order). */
 status net_initialise(struct net *net, uint64_t seed);

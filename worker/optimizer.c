@@ -6,13 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OPTIMIZER_VECTORS 4
+#define OPTIMIZER_VECTORS 4 /* the average among them */
 
 struct optimizer {
     const struct optimizer_operations *operations;
     const void *options; /* its values */
     int threads;
-    double clip_norm;
+    double clip_norm, ema;
     struct net *net;
     struct arena state[OPTIMIZER_VECTORS];
     double clip;           /* what the gradient of this step is multiplied by */
@@ -22,7 +22,7 @@ struct optimizer {
 
 static status take_memory(struct optimizer *optimizer) {
     const struct net *net = optimizer->net;
-    for (int v = 0; v < optimizer->operations->vectors; v++) {
+    for (int v = 0; v < optimizer_vector_count(optimizer); v++) {
         TRY(arena_init(&optimizer->state[v], net_vector_size(net) * sizeof(float)));
     }
     TRY(MEMORY_ALLOCATE(&optimizer->norm, (size_t)net_parameter_count(net)));
@@ -40,6 +40,7 @@ status optimizer_create(
         .options = options->choice->values,
         .threads = options->threads,
         .clip_norm = options->clip_norm,
+        .ema = options->ema,
         .net = net,
         .clip = 1,
     };
@@ -201,9 +202,8 @@ void optimizer_conclude(struct optimizer *optimizer, int round, const struct opt
 
 /* ---- the update ---- */
 
-static void update_piece(struct optimizer *optimizer, const struct optimizer_piece *piece,
-    int number, size_t first, const struct optimizer_step *step) {
-    (void)first;
+static void move_weights(struct optimizer *optimizer, const struct optimizer_piece *piece,
+    int number, const struct optimizer_step *step) {
     const struct kernels *kernels = optimizer->net->kernels;
     if (piece->kind == PARAMETER_STATISTIC) {
         kernels->elementwise.average(piece->weights, piece->gradient,
@@ -212,6 +212,22 @@ static void update_piece(struct optimizer *optimizer, const struct optimizer_pie
         return;
     }
     optimizer->operations->update(piece, optimizer->options, step, kernels);
+}
+
+static void update_piece(struct optimizer *optimizer, const struct optimizer_piece *piece,
+    int number, size_t first, const struct optimizer_step *step) {
+    int kept = optimizer_average(optimizer);
+    float *average = kept >= 0 ? optimizer_vector(optimizer, kept) + first : NULL;
+    if (average != NULL && step->step == 0) {
+        memcpy(average, piece->weights, piece->count * sizeof(float));
+    }
+    move_weights(optimizer, piece, number, step);
+    if (average != NULL) {
+        double t = (double)step->step, early = (1 + t) / (10 + t);
+        double stays = early < optimizer->ema ? early : optimizer->ema;
+        optimizer->net->kernels->elementwise.average(
+            average, piece->weights, 1.0f, (float)(1 - stays), piece->count);
+    }
 }
 
 void optimizer_update(struct optimizer *optimizer, const float *gradient, size_t from, size_t to,
@@ -232,11 +248,16 @@ void optimizer_update_all(
 }
 
 int optimizer_vector_count(const struct optimizer *optimizer) {
-    return optimizer->operations->vectors;
+    return optimizer->operations->vectors + (optimizer->ema > 0 ? 1 : 0);
+}
+
+int optimizer_average(const struct optimizer *optimizer) {
+    return optimizer->ema > 0 ? optimizer->operations->vectors : -1;
 }
 
 const char *optimizer_vector_name(const struct optimizer *optimizer, int vector) {
-    return optimizer->operations->vector_names[vector];
+    return vector == optimizer_average(optimizer) ? "ema"
+                                                  : optimizer->operations->vector_names[vector];
 }
 
 float *optimizer_vector(struct optimizer *optimizer, int vector) {

@@ -58,6 +58,7 @@ struct optimizer_options {
     const struct choice *choice; /* of `optimizers`; its values outlive the optimizer */
     int threads;
     double clip_norm; /* the most that the norm of the gradient may be; 0: not clipped */
+    double ema;       /* share of the averaged weights that stays at each step; 0: none are kept */
 };
 
 struct optimizer;
@@ -85,9 +86,14 @@ void optimizer_update(struct optimizer *optimizer, const float *gradient, size_t
 void optimizer_update_all(
     struct optimizer *optimizer, const float *gradient, const struct optimizer_step *step);
 
-/* State vectors (packed, whole), by number and name, to save and load. */
+/* State vectors (packed, whole), by number and name, to save and load. With options.ema the last is
+ * the average of the weights, statistics included, that each update moves on: it begins at the
+ * first weights, and in step t = 0, 1, ... a share of min(ema, (1 + t) / (10 + t)) stays, so that
+ * these are soon forgotten. */
 int optimizer_vector_count(const struct optimizer *optimizer);
 const char *optimizer_vector_name(const struct optimizer *optimizer, int vector);
 float *optimizer_vector(struct optimizer *optimizer, int vector);
+/* The number of the average; -1: none is kept. */
+int optimizer_average(const struct optimizer *optimizer);
 
 #endif

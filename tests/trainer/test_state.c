@@ -186,9 +186,9 @@ static void test_state__refuses_what_is_of_another_network(void) {
 
     const char *const all[] = {"first", "norm", "head"}, *const wrong[] = {"frist"};
     const struct option_texts none = {0}, fresh = {3, all}, unknown = {1, wrong};
-    TEST_ASSERT_FAILS(state_load_weights(six.net, file, path, &none), "from_new");
-    TEST_ASSERT_FAILS(state_load_weights(six.net, file, path, &unknown), "frist");
-    CU_ASSERT_EQUAL(state_load_weights(six.net, file, path, &fresh), STATUS_OK);
+    TEST_ASSERT_FAILS(state_load_weights(six.net, file, path, false, &none), "from_new");
+    TEST_ASSERT_FAILS(state_load_weights(six.net, file, path, false, &unknown), "frist");
+    CU_ASSERT_EQUAL(state_load_weights(six.net, file, path, false, &fresh), STATUS_OK);
     safetensors_close(file);
     close_bench(&five);
     close_bench(&six);

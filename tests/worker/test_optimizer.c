@@ -156,7 +156,8 @@ struct bench {
     size_t size;
 };
 
-static void open_bench(struct bench *bench, const struct update_case *update, int threads) {
+static void open_bench_with(
+    struct bench *bench, const struct update_case *update, int threads, double ema) {
     struct choice choice;
     document_init(&bench->document);
     net_case_init(&bench->net_case, MODEL_RESIDUAL, &pass_options);
@@ -165,10 +166,14 @@ static void open_bench(struct bench *bench, const struct update_case *update, in
         options_parse_choice(&choice, optimizers, node, "optimizer", &bench->net_case.pool),
         STATUS_OK);
     const struct optimizer_options options = {
-        .choice = &choice, .threads = threads, .clip_norm = update->clip_norm};
+        .choice = &choice, .threads = threads, .clip_norm = update->clip_norm, .ema = ema};
     CU_ASSERT_EQUAL_FATAL(
         optimizer_create(&bench->optimizer, bench->net_case.net, &options), STATUS_OK);
     bench->size = net_vector_size(bench->net_case.net);
+}
+
+static void open_bench(struct bench *bench, const struct update_case *update, int threads) {
+    open_bench_with(bench, update, threads, 0);
 }
 
 static void close_bench(struct bench *bench) {
@@ -351,6 +356,34 @@ static void test_optimizer__cuts_change_no_bit(void) {
     }
 }
 
+/* The average of the weights: what each update leaves, statistics included. */
+static void test_optimizer__averages_the_weights(void) {
+    static const struct update_case update = {"adamw: {}", NULL, 0};
+    struct bench bench;
+    open_bench_with(&bench, &update, 2, 0.3);
+    CU_ASSERT_EQUAL_FATAL(optimizer_vector_count(bench.optimizer), 3);
+    CU_ASSERT_EQUAL_FATAL(optimizer_average(bench.optimizer), 2);
+    CU_ASSERT_STRING_EQUAL(optimizer_vector_name(bench.optimizer, 2), "ema");
+    const float *weights = net_weights(bench.net_case.net);
+    double *average = calloc(bench.size, sizeof(double));
+    for (size_t i = 0; i < bench.size; i++) {
+        average[i] = (double)weights[i];
+    }
+    net_case_run(&bench.net_case);
+    for (int n = 0; n < 8; n++) {
+        const struct optimizer_step step = {.rate = 0.1, .pictures = 8, .step = n};
+        double stays = fmin(0.3, (1.0 + n) / (10.0 + n)); /* either side of it counts for a while */
+        optimizer_update_all(bench.optimizer, bench.net_case.gradient[0], &step);
+        for (size_t i = 0; i < bench.size; i++) {
+            average[i] = stays * average[i] + (1 - stays) * (double)weights[i];
+        }
+    }
+    CU_ASSERT_TRUE(largest_error(average, optimizer_vector(bench.optimizer, 2), bench.size) < 1e-5);
+    CU_ASSERT_TRUE(largest_error(average, weights, bench.size) > 1e-3);
+    free(average);
+    close_bench(&bench);
+}
+
 /* What is clipped and what goes by norms takes the rounds it needs, and no others. */
 static void test_optimizer__rounds_are_those_needed(void) {
     static const struct {
@@ -368,4 +401,4 @@ static void test_optimizer__rounds_are_those_needed(void) {
 
 TEST_MAIN("optimizer", TEST(test_optimizer__all_equal_the_textbook),
     TEST(test_optimizer__all_kinds_have_a_case), TEST(test_optimizer__cuts_change_no_bit),
-    TEST(test_optimizer__rounds_are_those_needed))
+    TEST(test_optimizer__averages_the_weights), TEST(test_optimizer__rounds_are_those_needed))

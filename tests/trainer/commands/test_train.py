@@ -11,6 +11,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "support"))
 import bench  # noqa: E402
+import safetensors  # noqa: E402
 
 STEPS = 2  # an epoch: 60 pictures in batches of 32, the second one short
 
@@ -213,6 +214,25 @@ class Best(Train):
         self.train("--run", "b", "data.validation=data/train", "train.validate_every_epochs=2",
                    "checkpoint.every_epochs=1")
         self.assert_same("a", "b", 2)
+
+    def test_validation_and_evaluate_use_the_averaged_weights(self):
+        self.train("--run", "plain", "train.epochs=4")
+        self.train("--run", "averaged", "train.epochs=4", "train.ema=0.8",
+                   "data.validation=data/train")
+        plain, averaged = (safetensors.Checkpoint(self.checkpoint(run, 8))
+                           for run in ("plain", "averaged"))
+        weights = [name for name in plain.tensors if not name.startswith("optimizer.")]
+        self.assertEqual([f"ema.{name}" for name in weights],
+                         [name for name in averaged.tensors if name.startswith("ema.")])
+        for name in plain.tensors:  # the average changes nothing of what is trained
+            self.assertEqual(plain.numbers(name), averaged.numbers(name))
+        for name in weights:
+            self.assertNotEqual(averaged.numbers(name), averaged.numbers(f"ema.{name}"), name)
+        loss = {run: json.loads(self.works("evaluate", run, "data/train", "--json").stdout)["loss"]
+                for run in ("plain", "averaged")}
+        self.assertNotAlmostEqual(loss["plain"], loss["averaged"], places=4)
+        self.assertAlmostEqual(self.events("averaged", "validation")[-1]["loss"], loss["averaged"],
+                               places=7)
 
 
 class From(Train):

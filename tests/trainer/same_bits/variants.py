@@ -11,8 +11,9 @@ VARIANTS = {
     "lamb, clipped": (
         "train.optimizer={lamb: {adapt_bias: true, adapt_norm: true}}", "train.clip_norm=0.5",
         "train.schedule={constant: 0.01}"),
-    "rmsprop": (
-        "train.optimizer={rmsprop: {momentum: 0.5}}", "train.schedule={constant: 0.002}"),
+    "rmsprop, averaged": (
+        "train.optimizer={rmsprop: {momentum: 0.5}}", "train.schedule={constant: 0.002}",
+        "train.ema=0.9"),
     "adamw": (
         "train.optimizer={adamw: {weight_decay: 0.1}}", "train.schedule={constant: 0.005}"),
 }
