@@ -8,6 +8,7 @@
 #include <mpi.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* Counts ranks and cores of this host: the union of what its ranks are bound to. */
 static void measure_host(struct job *job) {
@@ -24,6 +25,11 @@ static void measure_host(struct job *job) {
     int sum;
     MPI_Allreduce(&job->cores, &sum, 1, MPI_INT, MPI_SUM, host);
     job->own_cores = sum == job->host_cores;
+    /* What the launcher itself may use is what it could have bound its ranks to. */
+    cpu_set_t launcher;
+    const bool known =
+        launch_by_mpirun() && sched_getaffinity(getppid(), sizeof launcher, &launcher) == 0;
+    job->unused_cores = known ? CPU_COUNT(&launcher) - job->host_cores : 0;
     MPI_Comm_rank(host, &job->host_rank);
     MPI_Comm_free(&host);
 }
@@ -37,6 +43,7 @@ status job_init(struct job *job) {
          * it away from another that starts. */
         setenv("OMPI_MCA_orte_create_session_dirs", "0", 0);
     }
+    TRY(launch_check(0));
     int provided;
     if (MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS) {
         FAIL(STATUS_SYSTEM, "MPI does not start");
@@ -47,6 +54,7 @@ status job_init(struct job *job) {
     job->transport->activity = job->activity;
     job->rank = job->transport->rank;
     job->ranks = job->transport->ranks;
+    TRY(launch_check(job->ranks));
     measure_host(job);
     return job_agree(job, watch_start(&job->watch, job->transport));
 }
@@ -76,6 +84,14 @@ status job_plan_threads(int *threads, const struct job *job, int64_t wanted, boo
     share = share < job->cores ? share : job->cores;
     *threads = wanted > 0 ? (int)wanted : share > 1 ? share : 1;
     int64_t all = (int64_t)*threads * job->host_ranks;
+    if (*threads > job->cores && all <= job->host_cores + job->unused_cores && !oversubscribe) {
+        FAIL(STATUS_USAGE,
+            "%d threads on the %d core%s that mpirun bound rank %d to, on %s: let it bind each "
+            "rank to as many (--map-by slot:PE=%d), or to all (--bind-to none), or allow it with "
+            "--oversubscribe",
+            *threads, job->cores, job->cores == 1 ? "" : "s", job->rank, job->transport->host,
+            *threads);
+    }
     if (all > job->host_cores && !oversubscribe) {
         FAIL(STATUS_USAGE,
             "%d ranks with %d threads each are more than the %d cores they may use on %s: start "

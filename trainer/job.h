@@ -14,11 +14,12 @@ struct job {
     struct activity *activity; /* what this rank is doing; the transport's too */
     struct watch *watch;       /* NULL: there is one rank */
     int rank, ranks;
-    int host_ranks; /* ranks on this host */
-    int host_cores; /* cores that the ranks of this host may use together */
-    int cores;      /* cores that this rank may use */
-    int host_rank;  /* place of this rank among those of this host */
-    bool own_cores; /* no other rank of this host may use them */
+    int host_ranks;   /* ranks on this host */
+    int host_cores;   /* cores that the ranks of this host may use together */
+    int cores;        /* cores that this rank may use */
+    int unused_cores; /* of this host, that mpirun may use and bound no rank to; 0: unknown */
+    int host_rank;    /* place of this rank among those of this host */
+    bool own_cores;   /* no other rank of this host may use them */
 };
 
 /* For all ranks. Starts MPI (funneled threads), makes the transport, and has the job watched. */
@@ -28,8 +29,9 @@ status job_init(struct job *job);
 void job_release(struct job *job, status result);
 
 /* Threads of this rank: `wanted`, or with 0 a fair share of the host's cores. Fails with
- * STATUS_USAGE where the ranks of this host would have more threads than cores, unless
- * `oversubscribe`. For all ranks (every rank of a host must come; failures may differ). */
+ * STATUS_USAGE where the ranks of this host would have more threads than cores, or this rank more
+ * than it is bound to, unless `oversubscribe`. For all ranks (every rank of a host must come;
+ * failures may differ). */
 status job_plan_threads(int *threads, const struct job *job, int64_t wanted, bool oversubscribe);
 
 /* The core of this rank's cpuset from which on its threads are to be pinned, or -1 where they must

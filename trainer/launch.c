@@ -1,5 +1,7 @@
 #include "trainer/launch.h"
 
+#include "base/number.h"
+
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +24,42 @@ static const char *launched_rank(void) {
 
 bool launch_by_mpirun(void) {
     return launched_rank() != NULL;
+}
+
+/* Those of Open MPI, MPICH and a step of Slurm. Slurm gives the number of tasks of an allocation to
+ * its batch script too, which is one process: that number counts inside a step alone. */
+int launch_processes(void) {
+    static const char *const variables[] = {
+        "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"};
+    for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++) {
+        const char *text = getenv(variables[i]);
+        int64_t count;
+        if (text != NULL && number_parse_integer(&count, text) && count > 0 && count < INT32_MAX) {
+            return (int)count;
+        }
+    }
+    return 1;
+}
+
+static bool is_told_of_pmi(void) {
+    return getenv("PMIX_RANK") != NULL || getenv("PMI_RANK") != NULL || getenv("PMI_FD") != NULL ||
+           getenv("OMPI_COMM_WORLD_RANK") != NULL;
+}
+
+status launch_check(int ranks) {
+    const int processes = launch_processes();
+    if (processes == 1 || (ranks == 0 ? is_told_of_pmi() : ranks > 1)) {
+        return STATUS_OK;
+    }
+    const bool slurm = getenv("SLURM_STEP_NUM_TASKS") != NULL;
+    FAIL(STATUS_USAGE,
+        "%d processes were started, but MPI does not join them: each would train alone. %s",
+        processes,
+        slurm
+            ? "Start them with `srun --mpi=pmix` (`srun --mpi=list` tells what it knows), or with "
+              "mpirun inside the allocation"
+            : "Start them with the mpirun of the MPI that convoy was built with (`convoy doctor` "
+              "names it)");
 }
 
 bool launch_speaks(void) {

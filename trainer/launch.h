@@ -11,6 +11,15 @@
 /* Whether mpirun, srun or another launcher started it as one of several ranks. */
 bool launch_by_mpirun(void);
 
+/* How many processes the launcher says that it started; 1 where it says nothing. An MPI that counts
+ * fewer ranks was not reached by it: every process would train alone. */
+int launch_processes(void);
+
+/* Fails with STATUS_USAGE, and the cure, where the launcher started several processes and gives MPI
+ * no way to find them (srun without PMI), or where MPI has found fewer (`ranks`; 0: not asked yet).
+ */
+status launch_check(int ranks);
+
 /* Whether this process is the one that speaks: rank 0, or a program without a launcher. */
 bool launch_speaks(void);
 

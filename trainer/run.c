@@ -64,6 +64,7 @@ static status end_step(struct run *run, const struct decision *decision) {
     bool best = false;
     if (run->state.step % run->state.steps_per_epoch == 0) {
         run_log_epoch(run);
+        TRY(run_log_stragglers(run));
     }
     if (decision->validate && run->stop_signals == 0) {
         TRY(validate(run, &best));

@@ -9,7 +9,10 @@
 #include "trainer/feed.h"
 #include "trainer/job.h"
 #include "trainer/run_folder.h"
+#include "trainer/stragglers.h"
 #include "worker/step.h"
+
+#include <jansson.h>
 
 struct run_options {
     const char *recipe_path;
@@ -24,6 +27,7 @@ struct run_counts {
     double pictures_per_second;                /* of the last steps */
     struct step_metrics epoch;          /* sums since the epoch began, or since the resume in it */
     int64_t bytes_sent, bytes_expected; /* by the exchange; the second by the formula */
+    struct rank_times times;            /* until the epoch's steps began */
 };
 
 struct run {
@@ -70,13 +74,20 @@ status run_load(struct run *run);
 /* Tells which cores the threads of every rank are pinned to. */
 status run_log_cores(struct run *run);
 
-/* run_log.c. All but run_log_ranks say something on rank 0 alone; what fails in it is kept in
+/* run_log.c. They say something on rank 0 alone; what fails in it is kept in
  * run->pending. */
 void run_log_start(struct run *run, bool resumed);
 void run_log_step(struct run *run, const struct decision *decision, int64_t pictures);
 void run_log_epoch(struct run *run);
 void run_log_validation(struct run *run, bool best);
-status run_log_ranks(struct run *run);
 double run_clock(void); /* seconds */
+/* Writes a line of metrics.jsonl and drops the object. */
+void run_log_metrics(struct run *run, json_t *object);
+
+/* run_ranks.c, for all ranks: what each did, at the end; and who was the slowest, and by what,
+ * since the last call of run_ranks_begin or of itself. */
+status run_log_ranks(struct run *run);
+void run_ranks_begin(struct run *run);
+status run_log_stragglers(struct run *run);
 
 #endif

@@ -2,7 +2,6 @@
 #include "trainer/version.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -13,8 +12,8 @@ double run_clock(void) {
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* Writes a line of metrics.jsonl and drops the object. The loop goes on to the next agreement. */
-static void write_metrics(struct run *run, json_t *object) {
+/* What fails is pending: the loop goes on to the next agreement. */
+void run_log_metrics(struct run *run, json_t *object) {
     char *text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(9));
     json_decref(object);
     status result = text != NULL ? log_metrics(run->log, text)
@@ -70,10 +69,10 @@ void run_log_start(struct run *run, bool resumed) {
     if (resumed) {
         log_line(run->log, "going on after step %" PRId64, run->state.step);
     }
-    write_metrics(run, json_pack("{s:s, s:I, s:I, s:i, s:i, s:s, s:b}", "event", "start", "step",
-                           (json_int_t)run->state.step, "steps", (json_int_t)run->state.steps,
-                           "ranks", run->job.ranks, "threads", run->threads, "version",
-                           version_number(), "resumed", (int)resumed));
+    run_log_metrics(run, json_pack("{s:s, s:I, s:I, s:i, s:i, s:s, s:b}", "event", "start", "step",
+                             (json_int_t)run->state.step, "steps", (json_int_t)run->state.steps,
+                             "ranks", run->job.ranks, "threads", run->threads, "version",
+                             version_number(), "resumed", (int)resumed));
 }
 
 static void update_speed(struct run_counts *counts, int64_t pictures, double *last) {
@@ -110,11 +109,11 @@ void run_log_step(struct run *run, const struct decision *decision, int64_t pict
                         counts->pictures_per_second,
     };
     log_progress(run->log, &progress);
-    write_metrics(run, json_pack("{s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f}", "event", "step",
-                           "step", (json_int_t)state->step, "epoch", (json_int_t)progress.epoch,
-                           "pictures", (json_int_t)metrics.pictures, "loss", loss, "accuracy",
-                           (double)metrics.correct / (double)metrics.pictures, "rate",
-                           decision->rate, "pictures_per_second", counts->pictures_per_second));
+    run_log_metrics(run, json_pack("{s:s, s:I, s:I, s:I, s:f, s:f, s:f, s:f}", "event", "step",
+                             "step", (json_int_t)state->step, "epoch", (json_int_t)progress.epoch,
+                             "pictures", (json_int_t)metrics.pictures, "loss", loss, "accuracy",
+                             (double)metrics.correct / (double)metrics.pictures, "rate",
+                             decision->rate, "pictures_per_second", counts->pictures_per_second));
 }
 
 void run_log_epoch(struct run *run) {
@@ -131,7 +130,7 @@ void run_log_epoch(struct run *run) {
         epoch, sums.loss / (double)sums.pictures,
         100 * (double)sums.correct / (double)sums.pictures, (double)sums.pictures / seconds,
         seconds);
-    write_metrics(
+    run_log_metrics(
         run, json_pack("{s:s, s:I, s:I, s:I, s:f, s:f, s:f}", "event", "epoch", "step",
                  (json_int_t)run->state.step, "epoch", (json_int_t)epoch, "pictures",
                  (json_int_t)sums.pictures, "loss", sums.loss / (double)sums.pictures, "accuracy",
@@ -141,6 +140,7 @@ void run_log_epoch(struct run *run) {
 void run_log_validation(struct run *run, bool best) {
     const double now = run_clock();
     run->counts.step_ended = run->counts.epoch_started = now;
+    run_ranks_begin(run);
     if (run->log == NULL) {
         return;
     }
@@ -148,84 +148,9 @@ void run_log_validation(struct run *run, bool best) {
     log_progress_end(run->log);
     log_line(run->log, "validation after step %" PRId64 ": loss %.4f, accuracy %.2f %%%s",
         run->state.step, figures->loss, 100 * figures->accuracy, best ? ", the best so far" : "");
-    write_metrics(
+    run_log_metrics(
         run, json_pack("{s:s, s:I, s:I, s:f, s:f, s:f, s:b}", "event", "validation", "step",
                  (json_int_t)run->state.step, "pictures", (json_int_t)figures->pictures, "loss",
                  figures->loss, "accuracy", figures->accuracy, "accuracy_5", figures->accuracy_5,
                  "best", (int)best));
-}
-
-/* What each rank did, told to rank 0: plain bytes. */
-struct rank_line {
-    char host[64];
-    int rank;
-    int64_t records, bad_records, bytes_sent, bytes_expected;
-    double input, compute, waiting; /* seconds */
-};
-
-static void fill_line(struct rank_line *line, const struct run *run) {
-    *line = (struct rank_line){.rank = run->job.rank,
-        .bytes_sent = run->counts.bytes_sent,
-        .bytes_expected = run->counts.bytes_expected};
-    snprintf(line->host, sizeof line->host, "%s", run->job.transport->host);
-    if (run->loader != NULL) {
-        const struct loader_counts counts = loader_get_counts(run->loader);
-        line->records = counts.records;
-        line->bad_records = counts.bad_records;
-        line->input = counts.seconds_waited;
-    }
-    const struct step_times times = step_get_times(run->step);
-    line->compute = times.compute;
-    line->waiting = times.waiting;
-}
-
-static json_t *rank_json(struct run *run, const struct rank_line *line) {
-    log_line(run->log,
-        "rank %d (%s): %" PRId64 " records read, %" PRId64 " bytes sent; seconds: %.1f waiting "
-        "for input, %.1f computing, %.1f waiting for others",
-        line->rank, line->host, line->records, line->bytes_sent, line->input, line->compute,
-        line->waiting);
-    if (line->bad_records > 0) {
-        log_warning(run->log, "rank %d: %" PRId64 " bad records were skipped", line->rank,
-            line->bad_records);
-    }
-    return json_pack("{s:i, s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:f}", "rank", line->rank, "host",
-        line->host, "records", (json_int_t)line->records, "bad_records",
-        (json_int_t)line->bad_records, "bytes_sent", (json_int_t)line->bytes_sent, "bytes_expected",
-        (json_int_t)line->bytes_expected, "seconds_input", line->input, "seconds_compute",
-        line->compute, "seconds_waiting", line->waiting);
-}
-
-static int by_rank(const void *a, const void *b) {
-    const struct rank_line *left = a, *right = b;
-    return left->rank < right->rank ? -1 : left->rank > right->rank;
-}
-
-status run_log_ranks(struct run *run) {
-    struct rank_line mine, *lines = NULL;
-    fill_line(&mine, run);
-    if (run->job.rank == 0 && run->pending == STATUS_OK) {
-        run->pending = MEMORY_ALLOCATE(&lines, (size_t)run->job.ranks);
-    }
-    status result = job_agree(&run->job, run->pending);
-    if (result != STATUS_OK) {
-        free(lines);
-        return result;
-    }
-    job_gather(&run->job, lines, &mine, sizeof mine);
-    if (run->log == NULL) {
-        return STATUS_OK;
-    }
-    qsort(lines, (size_t)run->job.ranks, sizeof *lines, by_rank);
-    log_progress_end(run->log);
-    json_t *list = json_array();
-    for (int r = 0; r < run->job.ranks; r++) {
-        json_array_append_new(list, rank_json(run, &lines[r]));
-    }
-    free(lines);
-    write_metrics(
-        run, json_pack("{s:s, s:I, s:f, s:i, s:o}", "event", "ranks", "step",
-                 (json_int_t)run->state.step, "seconds", run_clock() - run->counts.started,
-                 "buckets_in_flight", step_most_in_flight(run->step), "ranks", list));
-    return STATUS_OK;
 }

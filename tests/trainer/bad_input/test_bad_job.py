@@ -75,6 +75,29 @@ class BadJob(bench.Bench):
     def test_more_threads_than_cores(self):
         self.train_refuses(2, ["--oversubscribe"], f"train.threads={4 * os.cpu_count()}")
 
+    def test_more_threads_than_the_rank_is_bound_to(self):
+        """As mpirun does it by itself, where there are one or two ranks."""
+        self.train_refuses(2, ["1 core", "bound rank 0", "--map-by", "--oversubscribe"],
+                           "train.threads=2", launcher=["mpirun", "-n", "1", "--bind-to", "core"])
+
+    def test_cores_that_no_rank_is_bound_to(self):
+        done = self.run_command(["mpirun", "-n", "1", "--bind-to", "core", bench.PROGRAM, "train",
+                                 "recipe.yaml", "--run", "out"])
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stderr, r"warning: mpirun bound .* to 1 of its \d+ cores")
+
+    def test_processes_that_mpi_does_not_join(self):
+        """What srun without PMI, and another MPI's mpirun, tell the processes that they start."""
+        for settings, cure in (({"SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "0"}, "--mpi=pmix"),
+                               ({"PMI_SIZE": "3", "PMI_RANK": "0"}, "mpirun")):
+            with self.subTest(cure):
+                os.environ.update(settings)
+                try:
+                    self.train_refuses(2, ["would train alone", cure])
+                finally:
+                    for name in settings:
+                        del os.environ[name]
+
     def test_run_folder_in_use(self):
         first = subprocess.Popen(
             [bench.PROGRAM, "train", "recipe.yaml", "--run", "out", "train.epochs=1000000",

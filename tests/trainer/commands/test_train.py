@@ -4,6 +4,7 @@ import filecmp
 import glob
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -81,6 +82,24 @@ class Folders(Train):
         ranks = self.events("a", "ranks")[-1]["ranks"]
         self.assertEqual([rank["rank"] for rank in ranks], [0, 1, 2])
         self.assertEqual(sum(rank["records"] for rank in ranks), 2 * 60)
+
+    def test_the_slowest_rank_is_told_once_an_epoch(self):
+        self.train("--run", "a", "data.validation=data/train", launcher=["mpirun", "-n", "3"])
+        found = self.events("a", "stragglers")
+        self.assertEqual([event["epoch"] for event in found], [1, 2])
+        whole = self.events("a", "ranks")[-1]["ranks"]
+        for event in found:
+            self.assertIn(event["cause"], ("input", "compute", "waiting"))
+            busy = [rank["input"] + rank["compute"] for rank in event["ranks"]]
+            self.assertEqual(len(busy), 3)
+            self.assertEqual(event["slowest"], busy.index(max(busy)))
+        for rank in range(3):  # validation's seconds are in the whole, and in no epoch
+            for part in ("input", "compute", "waiting"):
+                sums = sum(event["ranks"][rank][part] for event in found)
+                self.assertGreaterEqual(sums, 0)
+                self.assertLessEqual(sums, whole[rank]["seconds_" + part] + 1e-9)
+        log = self.read("a/log.txt").decode()
+        self.assertEqual(len(re.findall(r"slowest is rank \d|most of the time: ", log)), 2, log)
 
 
 class Resume(Train):
