@@ -8,6 +8,9 @@
  * whole pictures of 2 * CUT_PIXELS are cut. */
 #define CHAIN_PIXELS 128
 #define CUT_PIXELS   512
+/* A chain is summed in pieces of at most so many pixels (or one row), so that what a piece reads of
+ * one block of inputs and two of gradients stays in a first-level cache. Changes no bit. */
+#define PIECE_PIXELS 208
 /* Partial sums of this size, a few of them, stay in a second-level cache of 512 KB. */
 #define ITEM_BYTES 131072
 
@@ -17,7 +20,7 @@ struct chain {
 
 /* The chains of a pass, the same for every tile. */
 struct chains {
-    struct product_block *blocks; /* runs of output pixels */
+    struct product_block *blocks; /* runs of output pixels, and one more, to look ahead */
     struct chain *chain;
     int *leaf; /* [leaves + 1]: chains leaf[l] .. leaf[l + 1] - 1 are those of leaf l */
     ptrdiff_t a_step, b_step;
@@ -47,16 +50,20 @@ static size_t most_chains(const struct convolution *c) {
     return (size_t)c->pictures * (size_t)(chains > 1 ? chains : 1);
 }
 
+static int pieces_of(int pixels) {
+    return (pixels + PIECE_PIXELS - 1) / PIECE_PIXELS;
+}
+
 /* Floats of one row. */
 static size_t row_size(const struct convolution *c, const struct channel_tile *tile) {
     return (size_t)c->width.kernel * CHANNEL_BLOCK * (size_t)channel_tile_width(tile);
 }
 
-/* Chooses the size of items: at most ITEM_BYTES, at least two for each thread, and of a form that
+/* Chooses the size of items: at most ITEM_BYTES, at least one for each thread, and of a form that
  * reads few pixels for its number of products. Changes no bit. */
 static void plan_items(struct convolution *c) {
     size_t row_bytes = row_size(c, &c->output.tile[0]) * sizeof(float);
-    size_t budget = c->packed * sizeof(float) / (2 * (size_t)c->threads);
+    size_t budget = c->packed * sizeof(float) / (size_t)c->threads;
     budget = (budget < ITEM_BYTES ? budget : ITEM_BYTES) / row_bytes;
     int most_tiles = c->shape.groups > 1 ? 1 : c->output.tiles, kernel = c->height.kernel;
     int all = 0;
@@ -93,13 +100,13 @@ static int levels(size_t number) {
 
 /* Partial sums that wait at one time: those of the leaf tree and those of the chains in a leaf. */
 static size_t most_slots(const struct convolution *c) {
-    return (size_t)(levels((size_t)c->leaves) + levels(most_chains(c)) + 3);
+    return (size_t)(levels((size_t)c->leaves) + levels(most_chains(c)) + 4);
 }
 
 static size_t place_chains(struct chains *chains, void *memory, const struct convolution *c) {
     char *next = memory;
     chains->blocks = (void *)next;
-    size_t blocks = (size_t)c->pictures * (size_t)c->height.output;
+    size_t blocks = (size_t)c->pictures * (size_t)c->height.output + 1;
     next += convolution_align(blocks * sizeof(struct product_block));
     chains->chain = (void *)next;
     next += convolution_align(most_chains(c) * sizeof(struct chain));
@@ -118,7 +125,7 @@ size_t convolution_backward_weights_scratch(struct convolution *convolution) {
 }
 
 /* Appends the runs of output rows [row, past_row) of pictures [picture, past); always in the order
- * picture, row, column, in as few runs as the strides allow. */
+ * picture, row, column, in as few runs as the strides and pieces allow. */
 static int list_pixels(struct product_block *blocks, int count, const struct chains *chains,
     const struct convolution *c, const struct tensor *input, const struct tensor *gradient,
     int picture, int past, int row, int past_row) {
@@ -130,15 +137,14 @@ static int list_pixels(struct product_block *blocks, int count, const struct cha
     }
     bool columns = c->width.output == 1 || (a_row == c->width.output * chains->a_step &&
                                                b_row == c->width.output * chains->b_step);
+    int rows = past_row - row, pieces = pieces_of(rows * c->width.output);
+    int most = columns ? (rows + pieces - 1) / pieces : 1;
     for (; picture < past; picture++) {
         ptrdiff_t a = picture * input->picture_stride, b = picture * gradient->picture_stride;
-        if (columns) {
-            blocks[count++] = (struct product_block){
-                a + row * a_row, b + row * b_row, (past_row - row) * c->width.output};
-            continue;
-        }
-        for (int r = row; r < past_row; r++) {
-            blocks[count++] = (struct product_block){a + r * a_row, b + r * b_row, c->width.output};
+        for (int r = row; r < past_row; r += most) {
+            rows = past_row - r < most ? past_row - r : most;
+            blocks[count++] =
+                (struct product_block){a + r * a_row, b + r * b_row, rows * c->width.output};
         }
     }
     return count;
@@ -172,17 +178,21 @@ static void list_chains(struct chains *chains, const struct convolution *c,
         }
     }
     chains->leaf[pass->leaves] = count;
+    chains->blocks[blocks] = blocks > 0 ? chains->blocks[blocks - 1] : (struct product_block){0};
 }
 
 /* Runs `tile` with `rows` rows in all, as even register tiles as they go. */
 static void run_rows(struct product_tile tile, int rows, int vectors, const struct convolution *c) {
-    int most = c->kernels->product.weights_rows, tiles = (rows + most - 1) / most;
-    const float *a = tile.a;
+    int most = c->kernels->product.rows, tiles = (rows + most - 1) / most;
+    const float *a = tile.a, *initial = tile.initial;
     float *out = tile.out;
+    ptrdiff_t b_ahead = tile.b_ahead;
     for (int i = 0; i < tiles; i++) {
         int first = i * rows / tiles, past = (i + 1) * rows / tiles;
         tile.a = a + first * tile.a_row;
         tile.out = out + first * tile.out_row;
+        tile.initial = initial != NULL ? initial + first * tile.initial_row : NULL;
+        tile.b_ahead = b_ahead + i % vectors * tile.b_vector; /* every vector by some tile */
         c->kernels->product.tile[vectors - 1][past - first - 1](&tile);
     }
 }
@@ -224,36 +234,82 @@ static void slot_copy(const struct slots *slots, int into, int from) {
     }
 }
 
-/* The sum over one chain of all rows of an item for one output tile, written or added to `out`. */
-static void sum_chain(float *out, bool add, const struct item *item,
-    const struct channel_tile *channels, const struct chain *chain, const struct chains *chains,
+/* Where sums start, where they go, and whether they are added to what is there. */
+struct places {
+    const float *initial; /* NULL: zero */
+    float *out;
+    bool add;
+};
+
+/* The sum over one piece of all rows of an item for one output tile. */
+static void sum_piece(struct places places, const struct item *item,
+    const struct channel_tile *channels, const struct chain *piece, const struct chains *chains,
     const struct convolution *c, const struct tensor *input, const struct tensor *gradient) {
     int width = channel_tile_width(channels), kernel = c->width.kernel;
     ptrdiff_t tap = (ptrdiff_t)c->width.dilation * CHANNEL_BLOCK;
+    const struct product_block *piece_start = chains->blocks + piece->first;
     struct product_tile tile = {
         .b = tensor_at(gradient, 0, channels->block, 0, 0),
-        .blocks = chains->blocks + chain->first,
-        .count = chain->count,
+        .blocks = piece_start,
+        .count = piece->count,
         .a_step = chains->a_step,
         .b_step = chains->b_step,
         .b_vector = gradient->block_stride,
         .out_vector = CHANNEL_BLOCK,
-        .add = add,
+        .add = places.add,
+        .a_ahead = piece_start[piece->count].a - piece_start->a,
+        .b_ahead = piece_start[piece->count].b - piece_start->b,
     };
     for (int row = item->first; row < item->first + item->count; row++) {
         int block = channels->other_block + row / c->height.kernel;
         int left = channel_block_left(c->input.channels, block);
         const float *a = tensor_at(input, 0, block,
             row % c->height.kernel * c->height.dilation - c->height.pad, -c->width.pad);
-        float *to = out + (size_t)(row - item->first) * row_size(c, channels);
-        /* With few channels (a first layer) the taps of the row fill a register tile better. */
+        ptrdiff_t at = (ptrdiff_t)((size_t)(row - item->first) * row_size(c, channels));
+        /* All inputs of the row lie one after the other where taps are neighbours and the block is
+         * full; with few channels (a first layer) the taps fill a register tile better. */
+        bool all = left == CHANNEL_BLOCK && tap == CHANNEL_BLOCK;
         bool taps = kernel > left && left < CHANNEL_BLOCK / 2;
+        int passes = all ? 1 : taps ? left : kernel;
+        int rows = (taps ? 1 : left) * (all || taps ? kernel : 1);
         tile.a_row = taps ? tap : 1;
         tile.out_row = taps ? (ptrdiff_t)CHANNEL_BLOCK * width : width;
-        for (int i = 0; i < (taps ? left : kernel); i++) {
+        tile.initial_row = tile.out_row;
+        for (int i = 0; i < passes; i++) {
+            ptrdiff_t to = at + (ptrdiff_t)i * (taps ? width : CHANNEL_BLOCK * width);
             tile.a = a + (taps ? i : i * tap);
-            tile.out = to + (ptrdiff_t)i * (taps ? width : CHANNEL_BLOCK * width);
-            run_rows(tile, taps ? kernel : left, channels->blocks, c);
+            tile.out = places.out + to;
+            tile.initial = places.initial != NULL ? places.initial + to : NULL;
+            run_rows(tile, rows, channels->blocks, c);
+        }
+    }
+}
+
+/* The sum over one chain in slot `into`, written or added; a sum that is added grows in the slot
+ * above. */
+static void sum_chain(const struct slots *slots, int into, bool add, const struct chain *chain,
+    const struct chains *chains, const struct tensor *input, const struct tensor *gradient) {
+    const struct item *item = slots->item;
+    int past = chain->first + chain->count, pixels = 0, done = 0;
+    for (int r = chain->first; r < past; r++) {
+        pixels += chains->blocks[r].run;
+    }
+    int pieces = pieces_of(pixels), number = 1;
+    for (struct chain piece = {chain->first, 0}; piece.first < past; piece.first += piece.count) {
+        int mark = (int)((int64_t)pixels * number++ / pieces);
+        for (piece.count = 0; piece.first + piece.count < past; piece.count++) {
+            int run = chains->blocks[piece.first + piece.count].run;
+            if (piece.count > 0 && done + run / 2 > mark) {
+                break;
+            }
+            done += run;
+        }
+        bool first = piece.first == chain->first, last = piece.first + piece.count == past;
+        for (int i = 0; i < item->tiles; i++) {
+            float *grow = piece_at(slots, into + (add ? 1 : 0), i);
+            struct places places = {
+                first ? NULL : grow, last ? piece_at(slots, into, i) : grow, last && add};
+            sum_piece(places, item, &item->tile[i], &piece, chains, slots->c, input, gradient);
         }
     }
 }
@@ -262,15 +318,11 @@ static void sum_chain(float *out, bool add, const struct item *item,
  * partial for each bit of n; an odd chain is added to the one before it as it is computed. */
 static void sum_leaf(const struct slots *slots, int bottom, int first, int past,
     const struct chains *chains, const struct tensor *input, const struct tensor *gradient) {
-    const struct item *item = slots->item;
     int top = bottom - 1;
     for (int chain = first; chain < past; chain++) {
         bool odd = (chain - first) % 2 == 1;
         top += odd ? 0 : 1;
-        for (int i = 0; i < item->tiles; i++) {
-            sum_chain(piece_at(slots, top, i), odd, item, &item->tile[i], &chains->chain[chain],
-                chains, slots->c, input, gradient);
-        }
+        sum_chain(slots, top, odd, &chains->chain[chain], chains, input, gradient);
         for (int half = (chain - first + 1) / 2; odd && half % 2 == 0; half /= 2) {
             slot_add(slots, top - 1, top);
             top--;

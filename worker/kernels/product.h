@@ -39,8 +39,13 @@ struct product_tile {
     ptrdiff_t b_step, b_vector;
     float *out; /* sum[i][v] goes to out[i * out_row + v * out_vector ..] */
     ptrdiff_t out_row, out_vector;
-    const float *initial; /* [vectors * 16]: what every row's sums start with; NULL: zero */
-    bool add;             /* out = out + sum, not out = sum */
+    /* What the sums start with, [i * initial_row + v * 16 ..]: a bias (initial_row 0), or the sums
+     * of the steps before (a chain done in pieces has the bits of the whole); NULL: zero. */
+    const float *initial;
+    ptrdiff_t initial_row;
+    bool add; /* out = out + sum, not out = sum */
+    /* From `a` and `b` to what will be read next, which is asked for meanwhile; 0: nothing. */
+    ptrdiff_t a_ahead, b_ahead;
 };
 
 struct product_kernels {
