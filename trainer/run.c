@@ -94,5 +94,9 @@ status run_train(struct run *run) {
         TRY(end_step(run, &decision));
     }
     TRY(run_log_ranks(run));
+    TRY(job_agree(&run->job, run->pending));
+    if (run->timeline != NULL) {
+        run->pending = timeline_write(run->timeline, run->log);
+    }
     return job_agree(&run->job, run->pending);
 }

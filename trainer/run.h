@@ -10,14 +10,16 @@
 #include "trainer/job.h"
 #include "trainer/run_folder.h"
 #include "trainer/stragglers.h"
+#include "trainer/timeline.h"
 #include "worker/step.h"
 
 #include <jansson.h>
 
 struct run_options {
     const char *recipe_path;
-    const char *folder; /* NULL: runs/<recipe> */
-    int64_t threads;    /* 0: as the recipe says */
+    const char *folder;   /* NULL: runs/<recipe> */
+    int64_t threads;      /* 0: as the recipe says */
+    const char *timeline; /* the trace to write; NULL: none */
     bool resume, oversubscribe, quiet;
 };
 
@@ -46,8 +48,9 @@ struct run {
     struct state state;
     struct figures figures; /* of the last validation; pictures = 0: none */
     struct run_counts counts;
-    uint32_t stop_signals; /* what stopped the run; 0: nothing */
-    status pending;        /* a failure of this rank alone, for the next agreement */
+    uint32_t stop_signals;     /* what stopped the run; 0: nothing */
+    struct timeline *timeline; /* or NULL */
+    status pending;            /* a failure of this rank alone, for the next agreement */
     /* Rank 0 alone: */
     struct run_folder folder;
     struct log *log;

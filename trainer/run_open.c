@@ -86,6 +86,7 @@ static status agree_on_all(const struct run *run) {
         {"number of steps", steps},
         {"exchange.bucket", bucket},
         {"train.stop.patience", patience},
+        {"--timeline", run->options->timeline != NULL ? "given" : "not given"},
     };
     return agreement_compare(run->job.transport, values, (int)(sizeof values / sizeof values[0]));
 }
@@ -98,6 +99,15 @@ static status start_loader(struct run *run) {
     }
     return feed_start(&run->loader, &run->training, run->recipe, run->job.rank, run->job.ranks,
         run->state.step, (uint32_t)epochs);
+}
+
+static status open_timeline(struct run *run) {
+    if (run->options->timeline == NULL) {
+        return STATUS_OK;
+    }
+    TRY(job_agree(&run->job,
+        timeline_open(&run->timeline, run->options->timeline, run->job.transport, run->net)));
+    return timeline_begin(run->timeline);
 }
 
 /* Rank 0's limits count: a rank that beats more slowly than the others expect would be taken as
@@ -124,11 +134,13 @@ status run_open(struct run *run, const struct recipe *recipe, const struct run_o
     TRY(job_agree(&job, open_net(run)));
     TRY(job_agree(&job, describe(run)));
     TRY(agree_on_all(run));
+    TRY(open_timeline(run));
     TRY(run_load(run));
     return job_agree(&job, start_loader(run));
 }
 
 void run_close(struct run *run) {
+    timeline_close(run->timeline);
     if (run->loader != NULL) {
         loader_destroy(run->loader);
     }

@@ -6,7 +6,7 @@
 #include <jansson.h>
 
 struct train_options {
-    const char *run;
+    const char *run, *timeline;
     bool resume, oversubscribe, quiet, json;
     int64_t threads;
 };
@@ -18,6 +18,8 @@ static const struct option options_table[] = {
         .help = "go on from the newest checkpoint; start afresh where there is none"},
     {"threads", OPTION_INTEGER, offsetof(struct train_options, threads), .initial = "0", .low = 0,
         .high = 1024, .help = "threads a rank (0: as the recipe says, or a fair share)"},
+    {"timeline", OPTION_TEXT, offsetof(struct train_options, timeline),
+        .help = "write a trace of all ranks, to be seen with Perfetto or chrome://tracing"},
     {"oversubscribe", OPTION_SWITCH, offsetof(struct train_options, oversubscribe),
         .help = "allow more ranks and threads than cores"},
     {"quiet", OPTION_SWITCH, offsetof(struct train_options, quiet),
@@ -71,6 +73,7 @@ static status train(int *code, struct run *run, const struct command_line *line)
     const struct train_options *options = line->options;
     const struct run_options run_options = {.recipe_path = line->arguments[0],
         .folder = options->run,
+        .timeline = options->timeline,
         .threads = options->threads,
         .resume = options->resume,
         .oversubscribe = options->oversubscribe,

@@ -1,0 +1,80 @@
+#include "trainer/timeline.h"
+
+#include "base/memory.h"
+#include "trainer/clocks.h"
+#include "trainer/timeline_internal.h"
+
+#include <stdlib.h>
+
+static void record(struct timeline *timeline, struct timeline_event event) {
+    if (atomic_load(&timeline->count) < INT32_MAX) {
+        const int place = atomic_fetch_add(&timeline->count, 1);
+        if (place < TIMELINE_EVENTS) {
+            timeline->events[place] = event;
+        }
+    }
+}
+
+static void see_span(void *context, const struct activity_now *span, double until) {
+    record(context, (struct timeline_event){.from = span->since,
+                        .until = until,
+                        .step = span->step,
+                        .detail = (int32_t)span->detail,
+                        .phase = (int16_t)span->phase,
+                        .part = TIMELINE_NO_PART});
+}
+
+/* A part took the time since the one before, or since its phase began. */
+static void see_part(void *context, int layer, enum net_part part) {
+    struct timeline *timeline = context;
+    const struct activity_now now = activity_get(timeline->transport->activity);
+    const double until = activity_clock();
+    record(timeline,
+        (struct timeline_event){.from = timeline->last > now.since ? timeline->last : now.since,
+            .until = until,
+            .step = now.step,
+            .detail = layer,
+            .phase = (int16_t)now.phase,
+            .part = (int16_t)part});
+    timeline->last = until;
+}
+
+status timeline_open(
+    struct timeline **timeline, const char *path, struct transport *transport, struct net *net) {
+    struct timeline *own;
+    TRY(MEMORY_ALLOCATE(&own, 1));
+    *timeline = own;
+    own->transport = transport;
+    own->net = net;
+    own->viewer = (struct activity_viewer){.span = see_span, .context = own};
+    own->net_watch = (struct net_watch){.done = see_part, .context = own};
+    TRY(MEMORY_ALLOCATE(&own->events, TIMELINE_EVENTS));
+    if (transport->rank == 0) {
+        TRY(MEMORY_ALLOCATE(&own->others, TIMELINE_EVENTS));
+        TRY(atomic_file_open(&own->file, path));
+        own->open = true;
+    }
+    activity_set_viewer(transport->activity, &own->viewer);
+    net_set_watch(net, &own->net_watch);
+    return STATUS_OK;
+}
+
+status timeline_begin(struct timeline *timeline) {
+    TRY(clocks_compare(&timeline->offset, timeline->transport));
+    timeline->began = activity_clock();
+    return STATUS_OK;
+}
+
+void timeline_close(struct timeline *timeline) {
+    if (timeline == NULL) {
+        return;
+    }
+    activity_set_viewer(timeline->transport->activity, NULL);
+    net_set_watch(timeline->net, NULL);
+    if (timeline->open) {
+        atomic_file_abandon(&timeline->file);
+    }
+    free(timeline->others);
+    free(timeline->events);
+    free(timeline);
+}
