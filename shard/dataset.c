@@ -18,6 +18,8 @@
 struct dataset {
     struct dataset_information information;
     char *folder;
+    char *copies; /* folder of those that are copied[shard]; NULL: none are */
+    bool *copied;
     _Atomic(struct shard_file *) *files; /* [shards], NULL until first used */
     pthread_mutex_t lock;                /* taken to open one */
 };
@@ -97,6 +99,8 @@ void dataset_close(struct dataset *dataset) {
     free((void *)dataset->files);
     pthread_mutex_destroy(&dataset->lock);
     dataset_information_release(&dataset->information);
+    free(dataset->copies);
+    free(dataset->copied);
     free(dataset->folder);
     free(dataset);
 }
@@ -109,13 +113,21 @@ const char *dataset_get_folder(const struct dataset *dataset) {
     return dataset->folder;
 }
 
+status dataset_use_copies(struct dataset *dataset, const char *folder, const bool *copied) {
+    const size_t shards = (size_t)dataset->information.shards;
+    TRY(MEMORY_ALLOCATE(&dataset->copied, shards));
+    memcpy(dataset->copied, copied, shards * sizeof *copied);
+    return memory_copy_text(&dataset->copies, folder);
+}
+
 static status open_shard(struct shard_file **file, struct dataset *dataset, int shard) {
     *file = atomic_load_explicit(&dataset->files[shard], memory_order_acquire);
     if (*file != NULL) {
         return STATUS_OK;
     }
     char *path;
-    TRY(shard_file_path(&path, dataset->folder, shard));
+    const bool copy = dataset->copies != NULL && dataset->copied[shard];
+    TRY(shard_file_path(&path, copy ? dataset->copies : dataset->folder, shard));
     status result = STATUS_OK;
     pthread_mutex_lock(&dataset->lock);
     *file = atomic_load(&dataset->files[shard]);

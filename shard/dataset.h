@@ -44,6 +44,10 @@ void dataset_close(struct dataset *dataset);
 const struct dataset_information *dataset_get_information(const struct dataset *dataset);
 const char *dataset_get_folder(const struct dataset *dataset);
 
+/* Has the shards that are copied[shard] read from `folder` instead (shard/stage.h). Before the
+ * first record is read. */
+status dataset_use_copies(struct dataset *dataset, const char *folder, const bool *copied);
+
 /* Reads record `index` (0 .. records-1). The record's bytes are borrowed from the mapping until
  * dataset_close. Fails with STATUS_INPUT naming shard, key and reason. Thread-safe. */
 status dataset_read(struct record *record, struct dataset *dataset, int64_t index);

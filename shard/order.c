@@ -99,3 +99,12 @@ int64_t order_record(
                ? position
                : order_permute(position, order->records, order->seed, epoch, 0);
 }
+
+bool order_needs_shard(const struct order *order, int first, int end, int shard) {
+    const int common = order->leaves < order->shards ? order->leaves : order->shards;
+    bool needed = order->shuffle != ORDER_SHARD && first < end;
+    for (int leaf = first; leaf < end && !needed; leaf++) {
+        needed = leaf % common == shard % common;
+    }
+    return needed;
+}

@@ -51,4 +51,7 @@ int64_t order_leaf_pictures(const struct order *order, int64_t step, int leaf);
 int64_t order_record(
     const struct order *order, uint32_t epoch, int64_t step, int leaf, int64_t index);
 
+/* Whether the leaves [first, end) draw records from a shard. */
+bool order_needs_shard(const struct order *order, int first, int end, int shard);
+
 #endif

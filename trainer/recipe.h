@@ -16,6 +16,8 @@ enum recipe_bad_record { RECIPE_BAD_RECORD_FAIL, RECIPE_BAD_RECORD_SKIP };
 enum recipe_last_batch { RECIPE_LAST_BATCH_KEEP, RECIPE_LAST_BATCH_DROP };
 enum recipe_metric { RECIPE_METRIC_ACCURACY, RECIPE_METRIC_LOSS };
 
+#define RECIPE_STAGE_IN_PLACE "in_place"
+
 struct recipe_data {
     const char *train;      /* folder of the data set; NULL where only a model is meant */
     const char *validation; /* or NULL */
@@ -23,7 +25,8 @@ struct recipe_data {
     struct choices transforms;
     int on_bad_record; /* enum recipe_bad_record */
     int64_t loader_threads;
-    int64_t ahead; /* batches held ready */
+    int64_t ahead;     /* batches held ready */
+    const char *stage; /* folder for copies on each node, RECIPE_STAGE_IN_PLACE, or NULL */
 };
 
 struct recipe_stop {

@@ -41,6 +41,9 @@ static const struct option data_options[] = {
         .low = 1, .high = 256, .help = "threads a rank that read, decode and transform"},
     {"ahead", OPTION_INTEGER, offsetof(struct recipe_data, ahead), .initial = "3", .low = 2,
         .high = 64, .help = "batches held ready ahead of the step"},
+    {"stage", OPTION_TEXT, offsetof(struct recipe_data, stage),
+        .help = "folder on each node (/dev/shm) into which the shards it needs are copied first; "
+                "in_place: read them where they lie, over a network too"},
     OPTIONS_END};
 
 static const struct option stop_options[] = {

@@ -5,6 +5,7 @@
 #define TRAINER_RUN_H
 
 #include "io/log.h"
+#include "shard/stage.h"
 #include "trainer/coordinator.h"
 #include "trainer/feed.h"
 #include "trainer/job.h"
@@ -39,6 +40,7 @@ struct run {
     int threads;
     int first_core; /* of the cpuset, from which on threads are pinned; -1: they are not */
     struct feed training, validation; /* validation.dataset NULL: there is none */
+    struct stage *stage[2]; /* of the two, on the first rank of a node that copied them; or NULL */
     struct net *net;
     struct optimizer *optimizer;
     struct step *step;
@@ -63,6 +65,11 @@ void run_close(struct run *run);
 
 /* Trains to the end, to early stopping, or to a signal. */
 status run_train(struct run *run);
+
+/* run_stage.c: for data.stage, copies the shards that each node needs, and has the data sets read
+ * them. Refuses a network file system where the recipe says nothing. */
+status run_stage(struct run *run);
+void run_log_stage(struct run *run);
 
 /* run_checkpoint.c */
 

@@ -62,6 +62,7 @@ void run_log_start(struct run *run, bool resumed) {
         " in all",
         data->records, data->classes, run->recipe->data.train, run->state.steps_per_epoch,
         run->state.steps);
+    run_log_stage(run);
     log_fit(run);
     log_line(run->log, "memory a rank: weights %.1f MiB, activations %.1f MiB, scratch %.1f MiB",
         (double)memory.weights / mib, (double)memory.activations / mib,

@@ -130,6 +130,7 @@ status run_open(struct run *run, const struct recipe *recipe, const struct run_o
     TRY(job_agree(&job, job_plan_threads(&run->threads, &job, threads, options->oversubscribe)));
     run->first_core = job_first_core(&job, run->threads);
     TRY(job_agree(&job, open_data(run)));
+    TRY(run_stage(run));
     plan_steps(run);
     TRY(job_agree(&job, open_net(run)));
     TRY(job_agree(&job, describe(run)));
@@ -155,6 +156,9 @@ void run_close(struct run *run) {
     }
     feed_release(&run->training);
     feed_release(&run->validation);
+    for (int s = 0; s < 2; s++) {
+        stage_destroy(run->stage[s]);
+    }
     free(run->canonical);
     watch_set_log(run->job.watch, NULL);
     if (run->log != NULL) {

@@ -181,7 +181,36 @@ static void test_order__refuses(void) {
     TEST_ASSERT_FAILS(order_check(&bad), "no step");
 }
 
-TEST_MAIN("order", TEST(test_order__every_record_once_an_epoch),
+static void test_order__a_shard_is_needed_where_a_record_of_it_is_drawn(void) {
+    for (int round = 0; round < 60; round++) {
+        struct order order = {.shards = 1 << test_random_between(0, 5),
+            .leaves = 1 << test_random_between(0, 5),
+            .shuffle = round % 2 ? ORDER_SHARD : ORDER_GLOBAL,
+            .seed = test_random()};
+        order.batch = order.leaves * 2;
+        order.records = 64 * test_random_between(4, 9);
+        const int first = test_random_between(0, order.leaves - 1);
+        const int end = test_random_between(first, order.leaves);
+        bool drawn[32] = {false};
+        for (int64_t step = 0; step < order_steps(&order); step++) {
+            for (int leaf = first; leaf < end; leaf++) {
+                for (int64_t i = 0; i < order_leaf_pictures(&order, step, leaf); i++) {
+                    drawn[order_record(&order, 3, step, leaf, i) % order.shards] = true;
+                }
+            }
+        }
+        for (int shard = 0; shard < order.shards; shard++) {
+            const bool needed = order_needs_shard(&order, first, end, shard);
+            CU_ASSERT(needed || !drawn[shard]);
+            if (order.shuffle == ORDER_SHARD) {
+                CU_ASSERT_EQUAL(needed, drawn[shard]);
+            }
+        }
+    }
+}
+
+TEST_MAIN("order", TEST(test_order__a_shard_is_needed_where_a_record_of_it_is_drawn),
+    TEST(test_order__every_record_once_an_epoch),
     TEST(test_order__permutation_is_one_for_every_count),
     TEST(test_order__differs_by_seed_epoch_and_domain), TEST(test_order__leaves_draw_apart),
     TEST(test_order__looks_uniform), TEST(test_order__refuses))

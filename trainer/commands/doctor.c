@@ -1,4 +1,5 @@
 #include "base/cpu.h"
+#include "io/file_system.h"
 #include "trainer/commands/command.h"
 #include "trainer/job.h"
 #include "trainer/version.h"
@@ -10,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 struct doctor_options {
@@ -92,22 +92,6 @@ static json_t *huge_pages(void) {
     return json_string(text);
 }
 
-static const char *file_system_name(long type) {
-    static const struct {
-        long type;
-        const char *name;
-    } known[] = {{0xEF53, "ext4"}, {0x58465342, "xfs"}, {0x9123683E, "btrfs"},
-        {0x01021994, "tmpfs"}, {0x794c7630, "overlay"}, {0x6969, "nfs"}, {0x0BD00BD0, "lustre"},
-        {0x47504653, "gpfs"}, {0x19830326, "beegfs"}, {0x65735546, "fuse"}, {0x2FC12FC1, "zfs"},
-        {0x01021997, "9p"}, {0x00C36400, "ceph"}, {0xFF534D42, "cifs"}};
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-        if (known[i].type == type) {
-            return known[i].name;
-        }
-    }
-    return "unknown";
-}
-
 static json_t *bytes_free(const char *path) {
     struct statvfs about;
     if (statvfs(path, &about) != 0) {
@@ -119,13 +103,10 @@ static json_t *bytes_free(const char *path) {
 }
 
 static status data_json(json_t **object, const char *path) {
-    struct statfs about;
-    if (statfs(path, &about) != 0) {
-        FAIL(STATUS_NOT_FOUND, "there is no folder %s", path);
-    }
-    const char *name = file_system_name((long)about.f_type);
+    struct file_system system;
+    TRY(file_system_find(&system, path));
     *object = bytes_free(path);
-    json_object_set_new(*object, "file_system", json_string(name));
+    json_object_set_new(*object, "file_system", json_string(system.name));
     return STATUS_OK;
 }
 
