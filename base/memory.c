@@ -41,11 +41,11 @@ status memory_copy_text(char **copy, const char *text) {
 /* Pages come zeroed: writing to each once is enough, and half the traffic of filling them. */
 static void touch(volatile unsigned char *memory, size_t bytes) {
     for (size_t i = 0; i < bytes; i += SMALL_PAGE) {
-        memory[i] = 0;
+        memory[i] = memory[i];
     }
 }
 
-status arena_init(struct arena *arena, size_t size) {
+static status map_arena(struct arena *arena, size_t size) {
     *arena = (struct arena){0};
     if (size > SIZE_MAX / 2) {
         FAIL(STATUS_SYSTEM, "no memory for an arena of %zu bytes", size);
@@ -67,9 +67,29 @@ status arena_init(struct arena *arena, size_t size) {
     }
     arena->base = memory + skip;
     arena->size = bytes;
-    arena->huge = madvise(arena->base, bytes, MADV_HUGEPAGE) == 0;
-    touch(arena->base, bytes);
     return STATUS_OK;
+}
+
+status arena_init(struct arena *arena, size_t size) {
+    TRY(map_arena(arena, size));
+    arena->huge = madvise(arena->base, arena->size, MADV_HUGEPAGE) == 0;
+    touch(arena->base, arena->size);
+    return STATUS_OK;
+}
+
+status arena_reserve(struct arena *arena, size_t size) {
+    TRY(map_arena(arena, size));
+    madvise(arena->base, arena->size, MADV_NOHUGEPAGE); /* one touch would take 2 MiB */
+    return STATUS_OK;
+}
+
+void arena_touch(struct arena *arena, size_t from, size_t to) {
+    size_t first = (from + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE, end = to / HUGE_PAGE * HUGE_PAGE;
+    if (first < end) {
+        arena->huge = madvise(arena->base + first, end - first, MADV_HUGEPAGE) == 0;
+    }
+    size_t skip = from % SMALL_PAGE;
+    touch(arena->base + from - skip, from < to ? to - from + skip : 0);
 }
 
 void arena_release(struct arena *arena) {

@@ -31,6 +31,12 @@ struct arena {
 
 /* Reserves `size` bytes, zeroed and touched. Fails with STATUS_SYSTEM, naming the size. */
 status arena_init(struct arena *arena, size_t size);
+/* The same size of addresses, but memory only where it is touched: for vectors of which this
+ * process has some pieces. All of it reads as zeros. */
+status arena_reserve(struct arena *arena, size_t size);
+/* Takes the memory of bytes [from, to) of a reserved arena, on huge pages where whole ones fit, so
+ * that nothing outside is taken; what was written stays. */
+void arena_touch(struct arena *arena, size_t from, size_t to);
 void arena_release(struct arena *arena);
 
 /* A growing pool of small things that all die together (strings and nodes of a document, resolved

@@ -109,9 +109,8 @@ struct bench_model_options {
 status bench_setup_init(struct bench_setup *setup, const struct job *job,
     const struct command_line *line, const struct bench_model_options *options);
 void bench_setup_release(struct bench_setup *setup);
-/* For all ranks. A step: forward, backward and the exchange; then the update. */
-status bench_setup_gradients(struct bench_setup *setup);
-void bench_setup_update(struct bench_setup *setup);
+/* For all ranks. A step: forward, backward, exchange and update. */
+status bench_setup_step(struct bench_setup *setup);
 /* Multiply-adds of a step, a picture: forward, gradients of weights, gradients of inputs. */
 int64_t bench_setup_multiply_adds(const struct bench_setup *setup);
 

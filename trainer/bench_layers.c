@@ -17,9 +17,9 @@ static const struct option options_table[] = {BENCH_MODEL_OPTIONS(struct layers_
 
 /* What is timed: three parts of each layer, and then what belongs to no layer. */
 enum { FORWARD, WEIGHTS, BACKWARD, PARTS };
-enum { INPUT, LOSS, EXCHANGE, UPDATE, OTHERS };
+enum { INPUT, LOSS, UPDATE, OTHERS }; /* the exchange is in the update, one pass over memory */
 static const char *const part_names[] = {"forward", "backward-weights", "backward"};
-static const char *const other_names[] = {"input", "loss", "exchange", "update"};
+static const char *const other_names[] = {"input", "loss", "update"};
 
 /* Between two looks at the ceiling, and what each takes: long enough that waking threads up does
  * not show (looks of a nominal 1 ms once gave a quarter of the rate). */
@@ -79,7 +79,7 @@ static void part_done(void *context, int layer, enum net_part part) {
     case NET_PART_LOSS: note(watch, other + LOSS); break;
     case NET_PART_WEIGHTS: note(watch, PARTS * layer + WEIGHTS); break;
     case NET_PART_BACKWARD: note(watch, PARTS * layer + BACKWARD); break;
-    case NET_PART_HOOKS: note(watch, other + EXCHANGE); break;
+    case NET_PART_HOOKS: note(watch, other + UPDATE); break;
     }
 }
 
@@ -87,9 +87,7 @@ static status run_round(struct watch_state *watch, struct bench_setup *setup) {
     watch->ceilings = 0;
     look_at_ceiling(watch);
     watch->mark = bench_clock(watch->machine.clock);
-    TRY(bench_setup_gradients(setup));
-    note(watch, PARTS * watch->layers + EXCHANGE);
-    bench_setup_update(setup);
+    TRY(bench_setup_step(setup));
     note(watch, PARTS * watch->layers + UPDATE);
     return STATUS_OK;
 }

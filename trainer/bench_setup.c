@@ -2,6 +2,7 @@
 #include "base/random.h"
 #include "schedulers/schedule.h"
 #include "trainer/bench.h"
+#include "trainer/coordinator.h"
 #include "trainer/recipe_plan.h"
 
 #include <inttypes.h>
@@ -63,20 +64,24 @@ static void make_pictures(struct bench_setup *setup) {
     }
 }
 
-static status open_step(struct bench_setup *setup) {
+static status open_net(struct bench_setup *setup) {
     const struct recipe *recipe = &setup->recipe;
     const struct job *job = setup->job;
-    const struct step_options options = recipe_step_options(recipe);
     const int first_core = job_first_core(job, setup->threads);
     struct net_options plan =
         recipe_net_options(recipe, job->rank, job->ranks, setup->threads, (int)recipe->train.leaf);
     plan.pin = first_core >= 0;
     plan.first_core = first_core;
     TRY(net_create(&setup->net, recipe->model, &plan));
-    TRY(net_initialise(setup->net, options.seed));
+    TRY(net_initialise(setup->net, (uint64_t)recipe->train.seed));
     const struct optimizer_options update = recipe_optimizer_options(recipe, setup->threads);
-    TRY(optimizer_create(&setup->optimizer, setup->net, &update));
-    TRY(step_create(&setup->step, setup->net, setup->optimizer, job->transport, &options));
+    return optimizer_create(&setup->optimizer, setup->net, &update);
+}
+
+static status open_step(struct bench_setup *setup) {
+    const struct recipe *recipe = &setup->recipe;
+    const struct step_options options = recipe_step_options(recipe, setup->threads);
+    TRY(step_create(&setup->step, setup->net, setup->optimizer, setup->job->transport, &options));
     setup->pictures = step_pictures(setup->step, recipe->train.batch);
     size_t elements = shape_elements(net_input_shape(setup->net));
     TRY(MEMORY_ALLOCATE(&setup->pixels, (size_t)setup->pictures * elements));
@@ -97,6 +102,7 @@ status bench_setup_init(struct bench_setup *setup, const struct job *job,
     int64_t threads = all->threads > 0 ? all->threads : setup->recipe.train.threads;
     TRY_TO(failed, result,
         job_agree(job, job_plan_threads(&setup->threads, job, threads, all->oversubscribe)));
+    TRY_TO(failed, result, job_agree(job, open_net(setup)));
     TRY_TO(failed, result, job_agree(job, open_step(setup)));
     return STATUS_OK;
 failed:
@@ -116,22 +122,20 @@ void bench_setup_release(struct bench_setup *setup) {
     *setup = (struct bench_setup){0};
 }
 
-status bench_setup_gradients(struct bench_setup *setup) {
-    char decision = 0;
-    status mine = step_forward(
-        setup->step, setup->steps_run, setup->recipe.train.batch, setup->pixels, setup->targets);
-    TRY(step_agree(setup->step, mine, 0, &decision, sizeof decision));
-    return step_backward(setup->step, NULL, &decision, sizeof decision);
-}
-
-void bench_setup_update(struct bench_setup *setup) {
+status bench_setup_step(struct bench_setup *setup) {
     const struct schedule_position position = {.step = setup->steps_run,
         .steps = INT32_MAX,
         .steps_per_epoch = INT32_MAX,
         .batch = setup->recipe.train.batch};
-    step_update(setup->step,
-        schedule_rate(&setup->recipe.train.schedule, &(struct schedule_state){0}, &position));
+    struct decision decision = {.step = setup->steps_run};
+    decision.rate =
+        schedule_rate(&setup->recipe.train.schedule, &(struct schedule_state){0}, &position);
+    status mine = step_forward(
+        setup->step, setup->steps_run, setup->recipe.train.batch, setup->pixels, setup->targets);
+    TRY(step_agree(setup->step, mine, 0, &decision, sizeof decision));
+    TRY(step_backward(setup->step, NULL, &decision, sizeof decision));
     setup->steps_run++;
+    return STATUS_OK;
 }
 
 int64_t bench_setup_multiply_adds(const struct bench_setup *setup) {

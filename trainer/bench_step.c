@@ -60,8 +60,7 @@ static double over_ranks(double mine, MPI_Op operation) {
 static status run_step(double *seconds, struct bench_setup *setup, clockid_t clock) {
     MPI_Barrier(MPI_COMM_WORLD);
     double start = bench_clock(clock);
-    TRY(bench_setup_gradients(setup));
-    bench_setup_update(setup);
+    TRY(bench_setup_step(setup));
     double mine = bench_clock(clock) - start;
     *seconds = over_ranks(mine, clock == CLOCK_MONOTONIC ? MPI_MAX : MPI_SUM);
     return STATUS_OK;

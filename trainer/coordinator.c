@@ -1,5 +1,7 @@
 #include "trainer/coordinator.h"
 
+#include <string.h>
+
 /* Whether something that comes every so many steps or epochs falls on the end of step `done`. */
 static bool falls_on(int64_t done, int64_t every_steps, int64_t every_epochs, int64_t epoch_steps) {
     bool by_steps = every_steps > 0 && done % every_steps == 0;
@@ -62,4 +64,10 @@ bool coordinator_owes_validation(const struct recipe *recipe, const struct state
 
 const char *coordinator_metric_name(const struct recipe *recipe) {
     return recipe->train.stop.metric == RECIPE_METRIC_LOSS ? "loss" : "accuracy";
+}
+
+double coordinator_rate(const void *decision) {
+    struct decision copy; /* the bytes may lie anywhere */
+    memcpy(&copy, decision, sizeof copy);
+    return copy.rate;
 }

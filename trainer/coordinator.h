@@ -18,6 +18,9 @@ struct decision {
 /* For the step after state->step. */
 struct decision coordinator_decide(const struct recipe *recipe, const struct state *state);
 
+/* The rate of a decision, for struct step_options. */
+double coordinator_rate(const void *decision);
+
 /* Figures of a validation, the same for any number of ranks. */
 struct figures {
     int64_t pictures;

@@ -1,6 +1,8 @@
 #include "trainer/recipe_plan.h"
 
-struct step_options recipe_step_options(const struct recipe *recipe) {
+#include "trainer/coordinator.h"
+
+struct step_options recipe_step_options(const struct recipe *recipe, int threads) {
     return (struct step_options){
         .leaves = recipe_leaves(recipe),
         .batch = recipe->train.batch,
@@ -8,6 +10,8 @@ struct step_options recipe_step_options(const struct recipe *recipe) {
         .bucket = (size_t)recipe->exchange.bucket,
         .seed = (uint64_t)recipe->train.seed,
         .algorithm = (enum exchange_algorithm)recipe->exchange.algorithm,
+        .threads = threads,
+        .rate = coordinator_rate,
     };
 }
 
@@ -22,7 +26,7 @@ struct optimizer_options recipe_optimizer_options(const struct recipe *recipe, i
 
 struct net_options recipe_net_options(
     const struct recipe *recipe, int rank, int ranks, int threads, int smallest_leaf) {
-    const struct step_options options = recipe_step_options(recipe);
+    const struct step_options options = recipe_step_options(recipe, threads);
     const struct step_room room = step_room(&options, rank, ranks);
     return (struct net_options){
         .pictures = room.pictures,

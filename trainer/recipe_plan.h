@@ -5,7 +5,7 @@
 #include "trainer/recipe.h"
 #include "worker/step.h"
 
-struct step_options recipe_step_options(const struct recipe *recipe);
+struct step_options recipe_step_options(const struct recipe *recipe, int threads);
 
 struct optimizer_options recipe_optimizer_options(const struct recipe *recipe, int threads);
 

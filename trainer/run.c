@@ -26,8 +26,7 @@ static status train_step(struct run *run, struct decision *decision, uint32_t *s
     }
     const int64_t sent = run->job.transport->bytes_sent;
     TRY(step_agree(run->step, mine, *signals, decision, sizeof *decision));
-    TRY(step_backward(run->step, signals, decision, sizeof *decision)); /* and the exchange */
-    step_update(run->step, decision->rate);
+    TRY(step_backward(run->step, signals, decision, sizeof *decision)); /* exchange, update */
 
     run->counts.bytes_sent += run->job.transport->bytes_sent - sent;
     run->counts.bytes_expected += step_exchange_bytes(run->step, pictures);
@@ -45,7 +44,11 @@ static status train_step(struct run *run, struct decision *decision, uint32_t *s
 static status validate(struct run *run, bool *best) {
     const struct activity_now before = activity_enter(run->job.activity, ACTIVITY_VALIDATION, -1);
     int average = optimizer_average(run->optimizer);
-    net_borrow_weights(run->net, average >= 0 ? optimizer_vector(run->optimizer, average) : NULL);
+    float *averaged = NULL;
+    if (average >= 0) {
+        TRY(step_assemble(run->step, &averaged, average));
+    }
+    net_borrow_weights(run->net, averaged);
     status result = validation_run(&run->figures, NULL, &run->job, run->step, run->net,
         &run->validation, run->recipe, run->log);
     net_borrow_weights(run->net, NULL);

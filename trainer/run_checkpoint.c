@@ -5,11 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+static struct state_parts parts_of(const struct run *run) {
+    return (struct state_parts){run->net, run->optimizer, run->step};
+}
+
 static status save(struct run *run) {
-    TRY(run->pending);
+    const struct state_parts parts = parts_of(run);
     char *path;
     TRY(checkpoint_path(&path, run->folder.path, run->state.step));
-    status result = state_save(path, &run->state, &run->description, run->net, run->optimizer);
+    status result = state_save(path, &run->state, &run->description, &parts);
     free(path);
     TRY(result);
     if (run->state.best_step == run->state.step) {
@@ -19,9 +23,21 @@ static status save(struct run *run) {
         run->folder.path, run->state.step, (int)run->recipe->checkpoint.keep, run->state.best_step);
 }
 
+static status save_together(struct run *run) {
+    TRY(job_agree(&run->job, run->pending));
+    status mine = STATUS_OK;
+    if (run->job.rank == 0) {
+        mine = save(run);
+        TRY(step_end_service(run->step));
+    } else {
+        mine = step_serve(run->step);
+    }
+    return job_agree(&run->job, mine);
+}
+
 status run_save(struct run *run) {
     const struct activity_now before = activity_enter(run->job.activity, ACTIVITY_CHECKPOINT, -1);
-    status result = job_agree(&run->job, run->job.rank == 0 ? save(run) : run->pending);
+    status result = save_together(run);
     activity_leave(run->job.activity, before);
     return result;
 }
@@ -56,7 +72,8 @@ static status resume(bool *resumed, struct run *run, struct skipped *skipped) {
     }
     TRY(result);
     TRY_TO(done, result, state_check(file, path, &run->description));
-    TRY_TO(done, result, state_load(&run->state, run->net, run->optimizer, file, path));
+    const struct state_parts parts = parts_of(run);
+    TRY_TO(done, result, state_load(&run->state, &parts, file, path));
     *resumed = true;
 done:
     safetensors_close(file);
@@ -122,18 +139,21 @@ status run_load(struct run *run) {
     if (run->job.rank == 0) {
         mine = load(&resumed, run, &skipped);
         free(skipped.text);
+        TRY(step_end_service(run->step));
+    } else {
+        mine = step_serve(run->step);
     }
     TRY(job_agree(&run->job, mine));
-    const size_t size = net_vector_size(run->net) * sizeof(float);
     job_broadcast(&run->job, &run->state, sizeof run->state);
-    job_broadcast(&run->job, net_weights(run->net), size);
-    for (int v = 0; v < optimizer_vector_count(run->optimizer); v++) {
-        job_broadcast(&run->job, optimizer_vector(run->optimizer, v), size);
-    }
+    TRY(step_spread_weights(run->step));
     const int64_t planned = run->state.steps;
     run->state.steps = steps;
     run_log_start(run, resumed);
     TRY(run_log_cores(run));
+    if (run->log != NULL && step_problem(run->step) != NULL) {
+        log_warning(run->log, "ranks of a node share no memory, which costs time and memory: %s",
+            step_problem(run->step));
+    }
     if (run->log != NULL && planned != steps) {
         log_line(run->log,
             "planned for %" PRId64 " steps so far, now for %" PRId64

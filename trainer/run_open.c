@@ -25,7 +25,6 @@ static status open_data(struct run *run) {
 
 static status open_net(struct run *run) {
     const struct recipe *recipe = run->recipe;
-    const struct step_options options = recipe_step_options(recipe);
     struct net_options plan = recipe_net_options(
         recipe, run->job.rank, run->job.ranks, run->threads, feed_smallest_leaf(&run->training));
     plan.pin = run->first_core >= 0;
@@ -37,7 +36,11 @@ static status open_net(struct run *run) {
     }
     TRY(net_initialise(run->net, (uint64_t)recipe->train.seed));
     const struct optimizer_options update = recipe_optimizer_options(recipe, run->threads);
-    TRY(optimizer_create(&run->optimizer, run->net, &update));
+    return optimizer_create(&run->optimizer, run->net, &update);
+}
+
+static status open_step(struct run *run) {
+    const struct step_options options = recipe_step_options(run->recipe, run->threads);
     return step_create(&run->step, run->net, run->optimizer, run->job.transport, &options);
 }
 
@@ -133,6 +136,7 @@ status run_open(struct run *run, const struct recipe *recipe, const struct run_o
     TRY(run_stage(run));
     plan_steps(run);
     TRY(job_agree(&job, open_net(run)));
+    TRY(job_agree(&job, open_step(run)));
     TRY(job_agree(&job, describe(run)));
     TRY(agree_on_all(run));
     TRY(open_timeline(run));

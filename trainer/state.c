@@ -17,17 +17,19 @@ void state_init(struct state *state, int64_t steps, int64_t steps_per_epoch) {
 
 /* ---- the tensors of the file: every parameter, then every vector of the optimizer ---- */
 
+#define WEIGHTS (-1)
+
 struct tensor_plan {
-    struct net *net;
-    struct optimizer *optimizer;
+    const struct state_parts *parts;
     int count;
     struct safetensors_entry *entries;
     struct tensor_source {
         const struct parameter *parameter;
-        const float *vector;
+        int vector; /* of the optimizer, or WEIGHTS */
     } * sources;
     char **names; /* of optimizer tensors; owned */
     int name_count;
+    float *packed; /* room for the largest parameter */
 };
 
 static void tensor_plan_release(struct tensor_plan *plan) {
@@ -37,10 +39,11 @@ static void tensor_plan_release(struct tensor_plan *plan) {
     free(plan->names);
     free(plan->entries);
     free(plan->sources);
+    free(plan->packed);
 }
 
-static void add_tensor(struct tensor_plan *plan, const char *name,
-    const struct parameter *parameter, const float *vector) {
+static void add_tensor(
+    struct tensor_plan *plan, const char *name, const struct parameter *parameter, int vector) {
     struct safetensors_entry *entry = &plan->entries[plan->count];
     *entry = (struct safetensors_entry){.name = name,
         .type = SAFETENSORS_F32,
@@ -73,12 +76,13 @@ static int by_layer(const void *a, const void *b) {
     return left->offset < right->offset ? -1 : left->offset > right->offset;
 }
 
-static status tensor_plan_init(
-    struct tensor_plan *plan, struct net *net, struct optimizer *optimizer) {
-    *plan = (struct tensor_plan){.net = net, .optimizer = optimizer};
+static status tensor_plan_init(struct tensor_plan *plan, const struct state_parts *parts) {
+    *plan = (struct tensor_plan){.parts = parts};
     status result = STATUS_OK;
+    const struct net *net = parts->net;
     int parameters = net_parameter_count(net);
-    int vectors = optimizer_vector_count(optimizer);
+    int vectors = optimizer_vector_count(parts->optimizer);
+    size_t largest = 0;
     size_t most = (size_t)parameters * (size_t)(1 + vectors);
     const struct parameter **order = NULL;
     TRY_TO(done, result, MEMORY_ALLOCATE(&order, (size_t)parameters));
@@ -87,20 +91,22 @@ static status tensor_plan_init(
     TRY_TO(done, result, MEMORY_ALLOCATE(&plan->names, most));
     for (int i = 0; i < parameters; i++) {
         order[i] = net_parameter(net, i);
+        largest = order[i]->packed > largest ? order[i]->packed : largest;
     }
+    TRY_TO(done, result, MEMORY_ALLOCATE(&plan->packed, largest));
     qsort(order, (size_t)parameters, sizeof(const struct parameter *), by_layer);
     for (int i = 0; i < parameters; i++) {
-        add_tensor(plan, order[i]->name, order[i], net_weights(net));
+        add_tensor(plan, order[i]->name, order[i], WEIGHTS);
     }
     for (int v = 0; v < vectors; v++) {
         for (int i = 0; i < parameters; i++) {
-            if (order[i]->kind == PARAMETER_STATISTIC && v != optimizer_average(optimizer)) {
+            if (order[i]->kind == PARAMETER_STATISTIC && v != optimizer_average(parts->optimizer)) {
                 continue; /* no optimizer touches running statistics */
             }
             char **name = &plan->names[plan->name_count];
-            TRY_TO(done, result, vector_name(name, optimizer, v, order[i]->name));
+            TRY_TO(done, result, vector_name(name, parts->optimizer, v, order[i]->name));
             plan->name_count++;
-            add_tensor(plan, *name, order[i], optimizer_vector(optimizer, v));
+            add_tensor(plan, *name, order[i], v);
         }
     }
 done:
@@ -113,7 +119,17 @@ done:
 
 static status fill_tensor(void *context, int index, void *bytes) {
     const struct tensor_plan *plan = context;
-    parameter_unpack(bytes, plan->sources[index].vector, plan->sources[index].parameter);
+    const struct tensor_source *source = &plan->sources[index];
+    const struct state_parts *parts = plan->parts;
+    if (source->vector == WEIGHTS) {
+        parameter_unpack(bytes, net_weights(parts->net), source->parameter);
+    } else if (parts->step == NULL) {
+        parameter_unpack(
+            bytes, optimizer_vector(parts->optimizer, source->vector), source->parameter);
+    } else {
+        TRY(step_collect(parts->step, plan->packed, source->vector, source->parameter));
+        parameter_unpack_part(bytes, plan->packed, source->parameter);
+    }
     return STATUS_OK;
 }
 
@@ -185,11 +201,11 @@ static status class_names_text(char **text, const struct dataset_information *da
 }
 
 status state_save(const char *path, const struct state *state,
-    const struct state_description *description, struct net *net, struct optimizer *optimizer) {
-    TRY(check_finite(net, state->step));
+    const struct state_description *description, const struct state_parts *parts) {
+    TRY(check_finite(parts->net, state->step));
     status result = STATUS_OK;
     struct tensor_plan plan;
-    TRY(tensor_plan_init(&plan, net, optimizer));
+    TRY(tensor_plan_init(&plan, parts));
     struct metadata *metadata = NULL;
     char *classes = NULL, shape[64];
     TRY_TO(done, result, MEMORY_ALLOCATE(&metadata, 1));
@@ -270,8 +286,8 @@ static const char *layer_name(struct net *net, const struct parameter *parameter
     return net_layer_report(net, parameter->layer).name;
 }
 
-/* Reads tensor `name` into the parameter's part of `vector`. */
-static status read_tensor(float *vector, const char *name, const struct parameter *parameter,
+/* Reads tensor `name` into packed[parameter->packed]. */
+static status read_tensor(float *packed, const char *name, const struct parameter *parameter,
     struct net *net, const struct safetensors_file *file, const char *path) {
     int index = safetensors_find(file, name);
     const char *layer = layer_name(net, parameter);
@@ -297,7 +313,7 @@ static status read_tensor(float *vector, const char *name, const struct paramete
     TRY(MEMORY_ALLOCATE(&standard, (size_t)parameter->elements));
     status result = safetensors_read(file, index, standard);
     if (result == STATUS_OK) {
-        parameter_pack(vector, standard, parameter);
+        parameter_pack_part(packed, standard, parameter);
     }
     free(standard);
     return result;
@@ -323,17 +339,30 @@ static status check_nothing_else(
     return STATUS_OK;
 }
 
-status state_load(struct state *state, struct net *net, struct optimizer *optimizer,
+static status load_tensor(const struct tensor_plan *plan, int index,
+    const struct safetensors_file *file, const char *path) {
+    const struct tensor_source *source = &plan->sources[index];
+    const struct parameter *parameter = source->parameter;
+    const struct state_parts *parts = plan->parts;
+    float *packed = plan->packed;
+    if (source->vector == WEIGHTS) {
+        packed = net_weights(parts->net) + parameter->offset;
+    } else if (parts->step == NULL) {
+        packed = optimizer_vector(parts->optimizer, source->vector) + parameter->offset;
+    }
+    TRY(read_tensor(packed, plan->entries[index].name, parameter, parts->net, file, path));
+    return packed == plan->packed ? step_deal(parts->step, packed, source->vector, parameter)
+                                  : STATUS_OK;
+}
+
+status state_load(struct state *state, const struct state_parts *parts,
     const struct safetensors_file *file, const char *path) {
     TRY(get_state(state, file, path));
     struct tensor_plan plan;
-    TRY(tensor_plan_init(&plan, net, optimizer));
+    TRY(tensor_plan_init(&plan, parts));
     status result = STATUS_OK;
     for (int i = 0; i < plan.count; i++) {
-        const struct tensor_source *source = &plan.sources[i];
-        TRY_TO(done, result,
-            read_tensor(
-                (float *)source->vector, plan.entries[i].name, source->parameter, net, file, path));
+        TRY_TO(done, result, load_tensor(&plan, i, file, path));
     }
     TRY_TO(done, result, check_nothing_else(&plan, file, path));
 done:
@@ -398,7 +427,8 @@ status state_load_weights(struct net *net, const struct safetensors_file *file, 
         if (asprintf(&name, "%s%s", averaged ? "ema." : "", parameter->name) < 0) {
             FAIL(STATUS_SYSTEM, "no memory for the names of tensors");
         }
-        status result = read_tensor(net_weights(net), name, parameter, net, file, path);
+        status result =
+            read_tensor(net_weights(net) + parameter->offset, name, parameter, net, file, path);
         free(name);
         if (result == STATUS_INPUT) {
             status_prefix(

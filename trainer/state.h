@@ -13,6 +13,7 @@
 #include "shard/dataset.h"
 #include "worker/net.h"
 #include "worker/optimizer.h"
+#include "worker/step.h"
 
 /* Where a run stands: plain bytes, so that rank 0 can hand it to the others. */
 struct state {
@@ -38,14 +39,22 @@ struct state_description {
     const char *validation_digest;          /* where validation steers the schedule; or NULL */
 };
 
+/* What is trained. The optimizer's vectors lie with the ranks that own their pieces, which must
+ * serve (step_serve) while rank 0 saves or loads; with `step` NULL all are here. */
+struct state_parts {
+    struct net *net;
+    struct optimizer *optimizer;
+    struct step *step;
+};
+
 /* Writes the checkpoint of state->step atomically. Fails with STATUS_NUMERIC, naming the parameter,
  * where a weight is not finite: such a checkpoint is never written. */
 status state_save(const char *path, const struct state *state,
-    const struct state_description *description, struct net *net, struct optimizer *optimizer);
+    const struct state_description *description, const struct state_parts *parts);
 
 /* Fills state, weights and optimizer from a checkpoint of the same run. Fails with STATUS_INPUT
  * where the file is no checkpoint of Convoy or of another network (naming the layer). */
-status state_load(struct state *state, struct net *net, struct optimizer *optimizer,
+status state_load(struct state *state, const struct state_parts *parts,
     const struct safetensors_file *file, const char *path);
 
 /* Checks that a checkpoint belongs to this run: canonical recipe and data set. Fails with

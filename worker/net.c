@@ -58,12 +58,13 @@ static status take_memory(struct net *net) {
     TRY(arena_init(&net->arena, net->plan.total));
     memory_plan_place(&net->plan, &net->graph, net->arena.base);
     TRY(arena_init(&net->weights, net->vector_size * sizeof(float)));
+    net->place = (float *)(void *)net->weights.base;
     TRY(MEMORY_ALLOCATE(&net->picture_metrics, (size_t)options->pictures * NET_METRICS));
     TRY(MEMORY_ALLOCATE(&net->leaf_metrics, (size_t)options->leaves * NET_METRICS));
     net->run = (struct layer_run){
         .kernels = net->kernels,
         .threads = options->threads,
-        .weights = (float *)net->weights.base,
+        .weights = net->place,
         .scratch = net->arena.base + net->plan.block[net->plan.blocks - 1].offset,
     };
     start_threads(options);
@@ -150,11 +151,19 @@ size_t net_vector_size(const struct net *net) {
 }
 
 float *net_weights(struct net *net) {
-    return (float *)net->weights.base;
+    return net->place;
 }
 
 void net_borrow_weights(struct net *net, float *weights) {
     net->run.weights = weights != NULL ? weights : net_weights(net);
+}
+
+void net_move_weights(struct net *net, float *weights, bool copy) {
+    if (copy) {
+        memcpy(weights, net->place, net->vector_size * sizeof *weights);
+    }
+    net->run.weights = net->place = weights;
+    arena_release(&net->weights);
 }
 
 int net_layer_count(const struct net *net) {

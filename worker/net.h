@@ -55,6 +55,9 @@ const struct parameter *net_parameter(const struct net *net, int index);
 size_t net_vector_size(const struct net *net);
 /* The weights (packed vector, owned by the net; written by initialisers, optimizer and loading). */
 float *net_weights(struct net *net);
+/* From now on the weights lie at `weights`, aligned to 64 bytes, which is borrowed: other nets with
+ * the same weights may lie there too. `copy`: they are brought there; else they are there. */
+void net_move_weights(struct net *net, float *weights, bool copy);
 
 /* From now on runs forward with the packed vector `weights`, which is borrowed; NULL: with its own
  * again. For an average of the weights. */
@@ -78,9 +81,10 @@ void net_forward(
 void net_output(float *planar, const struct net *net, int pictures);
 
 /* Runs backward after a training forward of the same pass. As soon as elements [from, to) of every
- * gradient[s] are final, calls `ready` (not NULL); ranges come in order, from 0 to the vector's
- * size, without gaps. `between` is called between kernels, so that an exchange can move on; either
- * may be NULL. Both are called on the calling thread. */
+ * gradient[s] are final, and the weights of that range are read no more, calls `ready` (not NULL);
+ * ranges come in order, from 0 to the vector's size, without gaps. `between` is called between
+ * kernels, so that an exchange can move on; either may be NULL. Both are called on the calling
+ * thread. */
 struct net_hooks {
     void (*ready)(void *context, size_t from, size_t to);
     void (*between)(void *context);

@@ -16,6 +16,7 @@ struct net {
     size_t vector_size;
     struct parameter **parameter; /* [graph.parameters], in packed order */
     struct arena weights;
+    float *place; /* where the weights are: there, or where they were moved */
 
     struct memory_plan plan;
     struct arena arena;

@@ -23,7 +23,7 @@ struct optimizer {
 static status take_memory(struct optimizer *optimizer) {
     const struct net *net = optimizer->net;
     for (int v = 0; v < optimizer_vector_count(optimizer); v++) {
-        TRY(arena_init(&optimizer->state[v], net_vector_size(net) * sizeof(float)));
+        TRY(arena_reserve(&optimizer->state[v], net_vector_size(net) * sizeof(float)));
     }
     TRY(MEMORY_ALLOCATE(&optimizer->norm, (size_t)net_parameter_count(net)));
     return optimizer_rounds(optimizer) > 0 ? MEMORY_ALLOCATE(&optimizer->sums, norms_places(net))
@@ -91,6 +91,7 @@ static int find_parameter(const struct net *net, size_t from) {
     return low;
 }
 
+/* gradient[0] is element `first`. */
 static void work_on_piece(struct optimizer *optimizer, const float *gradient, int number,
     size_t first, size_t end, const struct optimizer_step *step, const struct work *work) {
     float *state[OPTIMIZER_VECTORS];
@@ -100,7 +101,7 @@ static void work_on_piece(struct optimizer *optimizer, const float *gradient, in
     const struct optimizer_piece piece = {
         .weights = net_weights(optimizer->net) + first,
         .state = state,
-        .gradient = gradient + first,
+        .gradient = gradient,
         .count = end - first,
         .kind = net_parameter(optimizer->net, number)->kind,
         .scale = (float)(optimizer->clip / (double)step->pictures),
@@ -109,6 +110,7 @@ static void work_on_piece(struct optimizer *optimizer, const float *gradient, in
     work->piece(optimizer, &piece, number, first, step);
 }
 
+/* gradient[0] is element `from`. */
 static void work_on_range(struct optimizer *optimizer, const float *gradient, size_t from,
     size_t to, const struct optimizer_step *step, const struct work *work) {
     int count = net_parameter_count(optimizer->net);
@@ -123,7 +125,7 @@ static void work_on_range(struct optimizer *optimizer, const float *gradient, si
         while (first < end) {
             size_t left = work->longest - first % work->longest;
             size_t next = left < end - first ? first + left : end;
-            work_on_piece(optimizer, gradient, p, first, next, step, work);
+            work_on_piece(optimizer, gradient + (first - from), p, first, next, step, work);
             first = next;
         }
     }
@@ -138,7 +140,7 @@ static void work_by_threads(struct optimizer *optimizer, const float *gradient, 
         size_t units = (to - from + work->unit - 1) / work->unit;
         size_t first = from + units * (size_t)thread / (size_t)threads * work->unit;
         size_t end = from + units * ((size_t)thread + 1) / (size_t)threads * work->unit;
-        work_on_range(optimizer, gradient, first, end < to ? end : to, step, work);
+        work_on_range(optimizer, gradient + first, first, end < to ? end : to, step, work);
     }
 }
 
@@ -230,11 +232,17 @@ static void update_piece(struct optimizer *optimizer, const struct optimizer_pie
     }
 }
 
+/* A cache line is one thread's. */
+static const struct work update_work = {.piece = update_piece, .longest = SIZE_MAX, .unit = 16};
+
 void optimizer_update(struct optimizer *optimizer, const float *gradient, size_t from, size_t to,
     const struct optimizer_step *step) {
-    /* A cache line is one thread's. */
-    const struct work work = {.piece = update_piece, .longest = SIZE_MAX, .unit = 16};
-    work_by_threads(optimizer, gradient, from, to, step, &work);
+    work_by_threads(optimizer, gradient, from, to, step, &update_work);
+}
+
+void optimizer_update_piece(struct optimizer *optimizer, const float *gradient, size_t from,
+    size_t to, const struct optimizer_step *step) {
+    work_on_range(optimizer, gradient, from, to, step, &update_work);
 }
 
 void optimizer_update_all(
@@ -245,6 +253,12 @@ void optimizer_update_all(
         optimizer_conclude(optimizer, round, step);
     }
     optimizer_update(optimizer, gradient, 0, size, step);
+}
+
+void optimizer_touch(struct optimizer *optimizer, size_t from, size_t to) {
+    for (int v = 0; v < optimizer_vector_count(optimizer); v++) {
+        arena_touch(&optimizer->state[v], from * sizeof(float), to * sizeof(float));
+    }
 }
 
 int optimizer_vector_count(const struct optimizer *optimizer) {

@@ -81,15 +81,21 @@ void optimizer_conclude(struct optimizer *optimizer, int round, const struct opt
 /* Elements [from, to) of the packed vector, any cut; `gradient` is a whole vector, reduced. */
 void optimizer_update(struct optimizer *optimizer, const float *gradient, size_t from, size_t to,
     const struct optimizer_step *step);
+/* The same on the calling thread alone, for several at a time; gradient[0] is element `from`. */
+void optimizer_update_piece(struct optimizer *optimizer, const float *gradient, size_t from,
+    size_t to, const struct optimizer_step *step);
+/* Takes the memory of elements [from, to) of the state, which before has none and is zero: who owns
+ * a piece calls this before the first step. */
+void optimizer_touch(struct optimizer *optimizer, size_t from, size_t to);
 
 /* All of it, for one who owns the whole vector. */
 void optimizer_update_all(
     struct optimizer *optimizer, const float *gradient, const struct optimizer_step *step);
 
-/* State vectors (packed, whole), by number and name, to save and load. With options.ema the last is
- * the average of the weights, statistics included, that each update moves on: it begins at the
- * first weights, and in step t = 0, 1, ... a share of min(ema, (1 + t) / (10 + t)) stays, so that
- * these are soon forgotten. */
+/* State vectors (packed, of which the owned pieces count), by number and name, to save and load.
+ * With options.ema the last is the average of the weights, statistics included, that each update
+ * moves on: it begins at the first weights, and in step t = 0, 1, ... a share of min(ema, (1 + t) /
+ * (10 + t)) stays, so that these are soon forgotten. */
 int optimizer_vector_count(const struct optimizer *optimizer);
 const char *optimizer_vector_name(const struct optimizer *optimizer, int vector);
 float *optimizer_vector(struct optimizer *optimizer, int vector);

@@ -3,7 +3,10 @@
 #include <string.h>
 
 void parameter_pack(float *vector, const float *standard, const struct parameter *parameter) {
-    float *packed = vector + parameter->offset;
+    parameter_pack_part(vector + parameter->offset, standard, parameter);
+}
+
+void parameter_pack_part(float *packed, const float *standard, const struct parameter *parameter) {
     if (parameter->pack != NULL) {
         parameter->pack(packed, standard, parameter);
         return;
@@ -14,7 +17,11 @@ void parameter_pack(float *vector, const float *standard, const struct parameter
 }
 
 void parameter_unpack(float *standard, const float *vector, const struct parameter *parameter) {
-    const float *packed = vector + parameter->offset;
+    parameter_unpack_part(standard, vector + parameter->offset, parameter);
+}
+
+void parameter_unpack_part(
+    float *standard, const float *packed, const struct parameter *parameter) {
     if (parameter->unpack != NULL) {
         parameter->unpack(standard, packed, parameter);
         return;

@@ -42,5 +42,8 @@ struct parameter {
 /* Standard order into, and out of, a packed vector (weights, gradient or momentum). */
 void parameter_pack(float *vector, const float *standard, const struct parameter *parameter);
 void parameter_unpack(float *standard, const float *vector, const struct parameter *parameter);
+/* The same with the parameter's own part alone, packed[parameter->packed]. */
+void parameter_pack_part(float *packed, const float *standard, const struct parameter *parameter);
+void parameter_unpack_part(float *standard, const float *packed, const struct parameter *parameter);
 
 #endif

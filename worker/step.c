@@ -1,9 +1,13 @@
 #include "worker/step_internal.h"
 
+#include "worker/exchange/vector.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#define CACHE_LINE 16 /* floats: no two ranks write in one */
 
 static double seconds(void) {
     struct timespec now;
@@ -31,8 +35,11 @@ static status create_exchanges(struct step *step) {
         .vector_size = NET_METRICS,
         .bucket_size = NET_METRICS,
         .small_bucket = EXCHANGE_SMALL_BUCKET,
+        .vectors = step->buffers,
+        .alone = true, /* so few that it is all latency */
     };
     size_t bucket = options->bucket / sizeof(float);
+    bool norms = step->optimizer != NULL && optimizer_rounds(step->optimizer) > 0;
     TRY(exchange_create(&step->metrics, step->transport, &metrics));
     if (step->optimizer != NULL) {
         step->gradient_options = (struct exchange_options){
@@ -40,11 +47,50 @@ static status create_exchanges(struct step *step) {
             .leaves = options->leaves,
             .vector_size = step->vector_size,
             .bucket_size = bucket < step->vector_size ? bucket : step->vector_size,
-            .small_bucket = EXCHANGE_SMALL_BUCKET,
+            /* What is measured is measured by one owner, block by block, before any update. */
+            .small_bucket = norms ? 0 : EXCHANGE_SMALL_BUCKET,
+            .grain = norms ? NORMS_BLOCK : CACHE_LINE,
+            .hold = norms,
+            .vectors = step->buffers,
+            .threads = options->threads,
+            .alone = options->alone,
         };
         TRY(exchange_create(&step->gradients, step->transport, &step->gradient_options));
     }
     return agreement_create(&step->agreement, step->transport);
+}
+
+/* The pieces of the weights that this rank updates: only of these it has the optimizer's vectors.
+ */
+static void touch_pieces(struct step *step) {
+    for (size_t i = 0; i < exchange_pieces(step->gradients); i++) {
+        size_t from, to;
+        exchange_piece(&from, &to, step->gradients, i);
+        optimizer_touch(step->optimizer, from, to);
+    }
+}
+
+static status take_memory(struct step *step) {
+    struct transport *transport = step->transport;
+    TRY(step_plan_passes(step));
+    TRY(create_exchanges(step)); /* checks leaves and ranks */
+    for (int b = 0; b < step->buffers; b++) {
+        step->metric_buffer[b] = exchange_vector(step->metrics, b);
+        if (step->gradients != NULL) {
+            step->gradient_buffer[b] = exchange_vector(step->gradients, b);
+        }
+    }
+    if (step->gradients != NULL) {
+        struct exchange_map map = exchange_get_map(step->gradients);
+        bool first = false; /* of those who have the weights together */
+        for (int n = 0; n < map.nodes; n++) {
+            first = first || map.first[n] == transport->rank;
+        }
+        net_move_weights(step->net, exchange_results(step->gradients), first);
+        touch_pieces(step);
+        TRY(step_take_norms(step));
+    }
+    return STATUS_OK;
 }
 
 status step_create(struct step **step, struct net *net, struct optimizer *optimizer,
@@ -58,16 +104,15 @@ status step_create(struct step **step, struct net *net, struct optimizer *optimi
     own->transport = transport;
     own->options = *options;
     own->vector_size = optimizer != NULL ? net_vector_size(net) : NET_METRICS;
-    status result;
-    TRY_TO(failed, result, create_exchanges(own)); /* checks leaves and ranks */
     own->first_leaf = tree_rank_first(transport->rank, transport->ranks, options->leaves);
     own->leaves = tree_rank_leaves(transport->rank, transport->ranks, options->leaves);
-    TRY_TO(failed, result, step_take_memory(own));
+    status result = agreement_status(transport, take_memory(own));
+    if (result != STATUS_OK) {
+        step_destroy(own);
+        return status_trace(result, __FILE__, __LINE__, __func__);
+    }
     *step = own;
     return STATUS_OK;
-failed:
-    step_destroy(own);
-    return result;
 }
 
 void step_destroy(struct step *step) {
@@ -77,7 +122,7 @@ void step_destroy(struct step *step) {
     agreement_destroy(step->agreement);
     exchange_destroy(step->gradients);
     exchange_destroy(step->metrics);
-    arena_release(&step->arena);
+    free(step->other_norms);
     free(step->leaf_start);
     free(step->cover);
     free(step);
@@ -115,7 +160,7 @@ status step_forward(struct step *step, int64_t number, int64_t pictures, const f
     status result = STATUS_OK;
     const struct activity_now before =
         activity_enter(step->transport->activity, ACTIVITY_FORWARD, -1);
-    step_begin(step, number, pictures, pixels, targets);
+    step_begin(step, step->gradient_buffer, number, pictures, pixels, targets);
     for (int p = 0; step_pass_has_pictures(step, p) && result == STATUS_OK; p++) {
         const float *pass_pixels;
         const struct target *pass_targets;
@@ -151,6 +196,11 @@ static status move_on(struct step *step) {
         }
         TRY(agreement_finish(step->agreement, &step->flags, step->decision, sizeof step->decision));
         step->agreed = true;
+        step->update = (struct optimizer_step){
+            .rate = step->options.rate(step->decision),
+            .pictures = step->pictures,
+            .step = step->number,
+        };
     }
     if (step->final > step->handed) {
         size_t from = step->handed;
@@ -158,6 +208,19 @@ static status move_on(struct step *step) {
         TRY(exchange_ready(step->gradients, from, step->handed));
     }
     return exchange_progress(step->gradients);
+}
+
+/* The sums of the metrics, which come first, are kept; the weights are updated. */
+static void make_weights(
+    void *context, float *weights, const float *sum, size_t from, size_t count) {
+    struct step *step = context;
+    size_t metrics = from >= NET_METRICS ? 0 : NET_METRICS - from;
+    metrics = metrics < count ? metrics : count;
+    vector_copy(weights, sum, metrics);
+    if (metrics < count) {
+        optimizer_update_piece(
+            step->optimizer, sum + metrics, from + metrics, from + count, &step->update);
+    }
 }
 
 static void hook_between(void *context) {
@@ -191,12 +254,23 @@ static status wait_for_agreement(struct step *step) {
 static status wait_for_all(struct step *step) {
     TRY(step->result);
     TRY(wait_for_agreement(step));
+    TRY(step_measure_norms(step));
     return exchange_finish(step->gradients);
+}
+
+static struct step_metrics metrics_of(const float *sum, int64_t pictures) {
+    return (struct step_metrics){
+        .pictures = pictures,
+        .correct = (int64_t)sum[NET_CORRECT],
+        .correct_5 = (int64_t)sum[NET_CORRECT_5],
+        .loss = (double)sum[NET_LOSS],
+    };
 }
 
 status step_backward(struct step *step, uint32_t *flags, void *decision, size_t decision_size) {
     double start = seconds();
-    step->result = exchange_begin(step->gradients, step->buffer[0], step->buffer, step->pictures);
+    const struct exchange_maker maker = {.make = make_weights, .context = step};
+    step->result = exchange_begin(step->gradients, step->pictures, &maker);
     if (step->well && step->pass.pictures > 0) {
         const struct activity_now before =
             activity_enter(step->transport->activity, ACTIVITY_BACKWARD, -1);
@@ -211,6 +285,7 @@ status step_backward(struct step *step, uint32_t *flags, void *decision, size_t 
     status result = wait_for_all(step);
     step->times.waiting += seconds() - computed;
     TRY(result);
+    step->sums = metrics_of(exchange_results(step->gradients), step->pictures);
     if (flags != NULL) {
         *flags = step->flags;
     }
@@ -218,24 +293,8 @@ status step_backward(struct step *step, uint32_t *flags, void *decision, size_t 
     return STATUS_OK;
 }
 
-void step_update(struct step *step, double rate) {
-    double start = seconds();
-    const struct activity_now before =
-        activity_enter(step->transport->activity, ACTIVITY_UPDATE, -1);
-    optimizer_update_all(step->optimizer, step->buffer[0],
-        &(struct optimizer_step){.rate = rate, .pictures = step->pictures, .step = step->number});
-    activity_leave(step->transport->activity, before);
-    step->times.compute += seconds() - start;
-}
-
 struct step_metrics step_get_metrics(const struct step *step) {
-    const float *sum = step->buffer[0];
-    return (struct step_metrics){
-        .pictures = step->pictures,
-        .correct = (int64_t)sum[NET_CORRECT],
-        .correct_5 = (int64_t)sum[NET_CORRECT_5],
-        .loss = (double)sum[NET_LOSS],
-    };
+    return step->sums;
 }
 
 /* ---- evaluation ---- */
@@ -257,7 +316,7 @@ static void evaluate_passes(struct step *step, const struct step_viewer *viewer)
 status step_evaluate(struct step *step, struct step_metrics *metrics, status mine, int64_t pictures,
     const float *pixels, const struct target *targets, const struct step_viewer *viewer) {
     double start = seconds();
-    step_begin(step, 0, pictures, pixels, targets);
+    step_begin(step, step->metric_buffer, 0, pictures, pixels, targets);
     if (mine == STATUS_OK) {
         const struct activity_now before =
             activity_enter(step->transport->activity, ACTIVITY_FORWARD, -1);
@@ -271,11 +330,11 @@ status step_evaluate(struct step *step, struct step_metrics *metrics, status min
         result = agreement_finish(step->agreement, NULL, NULL, 0);
     }
     if (result == STATUS_OK) {
-        result = exchange_sum(step->metrics, step->buffer[0], step->buffer, pictures);
+        result = exchange_sum(step->metrics, pictures);
     }
     step->times.waiting += seconds() - computed;
     TRY(result);
-    struct step_metrics here = step_get_metrics(step);
+    struct step_metrics here = metrics_of(exchange_results(step->metrics), pictures);
     metrics->pictures += here.pictures;
     metrics->correct += here.correct;
     metrics->correct_5 += here.correct_5;
@@ -294,7 +353,11 @@ int step_most_in_flight(const struct step *step) {
 }
 
 int64_t step_exchange_bytes(const struct step *step, int64_t pictures) {
-    const struct transport *transport = step->transport;
-    return agreement_bytes(transport->ranks) +
-           exchange_bytes(&step->gradient_options, transport->rank, transport->ranks, pictures);
+    const struct exchange_map map = exchange_get_map(step->gradients);
+    return agreement_bytes(map.ranks) + step_norms_bytes(step) +
+           exchange_bytes(&step->gradient_options, &map, pictures);
+}
+
+const char *step_problem(const struct step *step) {
+    return step->gradients != NULL ? exchange_problem(step->gradients) : NULL;
 }

@@ -4,8 +4,8 @@
  *     mine = loader_next(&batch, loader);                                 record, batch
  *     mine = step_forward(step, number, pictures, pixels, targets);       activations, loss
  *     TRY(step_agree(step, mine, flags, &decision, sizeof decision));     is everyone well?
- *     TRY(step_backward(step, &flags, &decision, sizeof decision));       gradients, exchange
- *     step_update(step, rate);                                            update
+ *     TRY(step_backward(step, &flags, &decision, sizeof decision));       gradients, exchange,
+ * update
  *
  * A step belongs to one rank, but every function marked [all] is called by all ranks alike, also by
  * those that have no pictures in it. Bits depend on the batch's tree alone (base/tree.h): not on
@@ -27,6 +27,10 @@ struct step_options {
     size_t bucket; /* bytes of a bucket of gradients, at least 4 */
     uint64_t seed; /* keys dropout */
     enum exchange_algorithm algorithm;
+    bool alone;  /* share no memory with other ranks of the node */
+    int threads; /* of this rank; 0: 1 */
+    /* The learning rate that a decision of rank 0 carries. */
+    double (*rate)(const void *decision);
 };
 
 /* What the net of this rank must have room for: to be put into struct net_options. */
@@ -38,8 +42,10 @@ struct step_room step_room(const struct step_options *options, int rank, int ran
 struct step;
 
 /* [all] Takes all memory. net, optimizer and transport are borrowed; `optimizer` NULL: evaluation
- * only, for a net without training. Fails with STATUS_USAGE where there are more ranks than leaves
- * or the sizes are out of range, STATUS_SYSTEM without memory. */
+ * only, for a net without training. With an optimizer the step takes the net's weights over, which
+ * must be the same on all ranks: ranks of a node that share memory have them once, and a net that
+ * outlives its step is left without any. All ranks fail alike: with STATUS_USAGE where there are
+ * more ranks than leaves or the sizes are out of range, STATUS_SYSTEM without memory. */
 status step_create(struct step **step, struct net *net, struct optimizer *optimizer,
     struct transport *transport, const struct step_options *options);
 void step_destroy(struct step *step);
@@ -60,13 +66,11 @@ int64_t step_pictures(const struct step *step, int64_t pictures);
 status step_agree(
     struct step *step, status mine, uint32_t flags, const void *decision, size_t decision_size);
 
-/* [all] Runs backward; below it the agreement, then the buckets of the exchange move on. Waits for
- * all of them. Where some rank was not well, no bucket is started and all ranks fail with its
- * message. Else gives the flags of all ranks, or-ed, and the decision of rank 0. */
+/* [all] Runs backward; below it the agreement, then the buckets of the exchange move on: whoever
+ * owns a piece of the sums updates the weights by it. Waits for all of them. Where some rank was
+ * not well, no bucket is started, no weight changes and all ranks fail with its message. Else gives
+ * the flags of all ranks, or-ed, and the decision of rank 0. */
 status step_backward(struct step *step, uint32_t *flags, void *decision, size_t decision_size);
-
-/* [all] Updates the weights by the sum of the gradients over the pictures of the step. */
-void step_update(struct step *step, double rate);
 
 /* Sums over pictures and over all ranks; the same on every rank. */
 struct step_metrics {
@@ -86,6 +90,27 @@ struct step_viewer {
 };
 status step_evaluate(struct step *step, struct step_metrics *metrics, status mine, int64_t pictures,
     const float *pixels, const struct target *targets, const struct step_viewer *viewer);
+
+/* The optimizer's vectors lie in pieces with those who own them. To save and load them rank 0 asks
+ * for one parameter after the other, and the others serve, until it says that it is done
+ * (step_owners.c). packed[parameter->packed] is the parameter's own part. */
+status step_collect(
+    struct step *step, float *packed, int vector, const struct parameter *parameter);
+status step_deal(
+    struct step *step, const float *packed, int vector, const struct parameter *parameter);
+status step_end_service(struct step *step);
+/* On all other ranks: until rank 0 calls step_end_service. */
+status step_serve(struct step *step);
+
+/* [all] Brings all of one of the optimizer's vectors to all ranks: to *whole, good until the next
+ * step. */
+status step_assemble(struct step *step, float **whole, int vector);
+
+/* [all] Brings rank 0's weights to all ranks. */
+status step_spread_weights(struct step *step);
+
+/* Why ranks of a node share no memory though they were to; NULL: nothing went wrong. */
+const char *step_problem(const struct step *step);
 
 /* Seconds since step_create: computing (forward, backward, update), and waiting for other ranks. */
 struct step_times {

@@ -27,11 +27,13 @@ struct step {
     int passes;
     struct subtree *cover; /* with chunks: one a pass; else the subtrees of the one pass */
     int cover_count;
-    struct arena arena;
     size_t vector_size;
-    float *buffer[TREE_SUBTREES_LIMIT]; /* sums are left in buffer[0] */
+    int buffers; /* sums that are held at a time */
+    float *gradient_buffer[TREE_SUBTREES_LIMIT], *metric_buffer[TREE_SUBTREES_LIMIT];
+    float **buffer; /* one of these */
     struct exchange *gradients, *metrics;
     struct exchange_options gradient_options;
+    double *other_norms; /* room to add up what optimizers measure */
     struct agreement *agreement;
     /* The step under way. */
     int64_t number, pictures;
@@ -47,16 +49,18 @@ struct step {
     unsigned char decision[AGREEMENT_DECISION];
     size_t final, handed; /* floats of the gradient that are final, and that the exchange has */
     status result;        /* of what moved on below backward */
+    struct optimizer_step update;
+    struct step_metrics sums;
     struct step_times times;
 };
 
-/* Cuts the rank's leaves into passes and takes the partials' buffers, once first_leaf, leaves and
- * vector_size are set. */
-status step_take_memory(struct step *step);
+/* Cuts the rank's leaves into passes and counts the buffers of partials, once first_leaf and leaves
+ * are set. */
+status step_plan_passes(struct step *step);
 
-/* Begins a step or an evaluation of `pictures` pictures over all ranks. */
-void step_begin(struct step *step, int64_t number, int64_t pictures, const float *pixels,
-    const struct target *targets);
+/* Begins a step or an evaluation of `pictures` pictures over all ranks, with these buffers. */
+void step_begin(struct step *step, float **buffer, int64_t number, int64_t pictures,
+    const float *pixels, const struct target *targets);
 /* Whether there is a pass `index` with pictures; those without are the last ones. */
 bool step_pass_has_pictures(const struct step *step, int index);
 /* Makes `index` the step's pass, to be called for 0, 1, ... in order, and takes the buffers for its
@@ -67,5 +71,11 @@ size_t step_pass_offset(const struct step *step);
 /* Adds up elements [from, to) of the partials that the pass has completed. The caller sets
  * partials.folds = 0 when all of the vector is done. */
 void step_do_folds(const struct step *step, size_t from, size_t to);
+
+/* step_norms.c: what an optimizer measures of the whole gradient before it updates anything, each
+ * owner its pieces; nothing for those that do not. */
+status step_take_norms(struct step *step);
+status step_measure_norms(struct step *step);
+int64_t step_norms_bytes(const struct step *step);
 
 #endif

@@ -61,7 +61,7 @@ static int count_buffers(const struct step *step) {
     return most;
 }
 
-status step_take_memory(struct step *step) {
+status step_plan_passes(struct step *step) {
     const struct step_options *options = &step->options;
     int chunk = options->chunk < step->leaves ? options->chunk : 0;
     size_t room = TREE_SUBTREES_LIMIT;
@@ -70,11 +70,7 @@ status step_take_memory(struct step *step) {
     TRY(MEMORY_ALLOCATE(&step->leaf_start, (size_t)step->leaves + 1));
     step->cover_count = tree_cover(step->cover, step->first_leaf, step->leaves, chunk);
     step->passes = chunk > 0 ? step->cover_count : 1;
-    int buffers = count_buffers(step);
-    TRY(arena_init(&step->arena, (size_t)buffers * step->vector_size * sizeof(float)));
-    for (int b = 0; b < buffers; b++) {
-        step->buffer[b] = (float *)(void *)step->arena.base + (size_t)b * step->vector_size;
-    }
+    step->buffers = count_buffers(step);
     return STATUS_OK;
 }
 
@@ -83,9 +79,10 @@ int64_t step_pictures(const struct step *step, int64_t pictures) {
            tree_leaf_start(pictures, step->options.leaves, step->first_leaf);
 }
 
-void step_begin(struct step *step, int64_t number, int64_t pictures, const float *pixels,
-    const struct target *targets) {
+void step_begin(struct step *step, float **buffer, int64_t number, int64_t pictures,
+    const float *pixels, const struct target *targets) {
     assert(pictures <= step->options.batch);
+    step->buffer = buffer;
     step->number = number;
     step->pictures = pictures;
     step->pixels = pixels;

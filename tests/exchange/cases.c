@@ -1,6 +1,6 @@
 #include "cases.h"
 
-#include "base/memory.h"
+#include "worker/exchange/agreement.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -55,50 +55,32 @@ struct exchange_case case_draw(uint64_t number, int ranks, int leaves) {
     const uint64_t pictures[] = {1, 2 * (uint64_t)leaves, (uint64_t)leaves, 100};
     c.pictures = (int64_t)(draw(&state, 30) == 0 ? 0 : 1 + draw(&state, pictures[number % 4]));
     c.seed = draw(&state, UINT64_MAX);
-    c.apart = draw(&state, 2);
     c.slow = draw(&state, 4) == 0;
+    c.makes = draw(&state, 2);
+    c.rounds = 1 + (int)draw(&state, 3);
+    c.options.alone = draw(&state, 4) == 0;
+    c.options.hold = draw(&state, 4) == 0;
+    const size_t grains[] = {0, 1, 3, 16};
+    c.options.grain = grains[draw(&state, 4)];
+    c.options.threads = draw(&state, 8) == 0 ? 2 : 1;
     return c;
 }
 
-/* One rank's memory in a case. */
-struct share {
-    int subtrees;
-    struct subtree subtree[TREE_SUBTREES_LIMIT];
-    float *partial[TREE_SUBTREES_LIMIT], *sum;
-};
-
-static void share_release(struct share *share, const struct exchange_case *c) {
-    for (int s = 0; s < share->subtrees; s++) {
-        free(share->partial[s]);
-    }
-    if (c->apart) {
-        free(share->sum);
-    }
-}
-
 /* Partials of empty subtrees are not-a-number: whoever reads one is found out. */
-static status share_init(
-    struct share *share, const struct transport *t, const struct exchange_case *c) {
-    size_t size = c->options.vector_size;
+static void fill_vectors(
+    struct exchange *exchange, const struct transport *t, const struct exchange_case *c) {
+    struct subtree cover[TREE_SUBTREES_LIMIT];
     int leaves = c->options.leaves;
-    *share = (struct share){0};
-    share->subtrees = tree_cover(share->subtree, tree_rank_first(t->rank, t->ranks, leaves),
+    int subtrees = tree_cover(cover, tree_rank_first(t->rank, t->ranks, leaves),
         tree_rank_leaves(t->rank, t->ranks, leaves), 0);
-    for (int s = 0; s < share->subtrees; s++) {
-        TRY(MEMORY_ALLOCATE(&share->partial[s], size));
-        for (size_t i = 0; i < size; i++) {
-            if (!case_tree_value(&share->partial[s][i], c, share->subtree[s].first,
-                    share->subtree[s].leaves, i)) {
-                share->partial[s][i] = NAN;
+    for (int s = 0; s < subtrees; s++) {
+        float *vector = exchange_vector(exchange, s);
+        for (size_t i = 0; i < c->options.vector_size; i++) {
+            if (!case_tree_value(&vector[i], c, cover[s].first, cover[s].leaves, i)) {
+                vector[i] = NAN;
             }
         }
     }
-    share->sum = share->partial[0];
-    if (c->apart) {
-        TRY(MEMORY_ALLOCATE(&share->sum, size));
-        memset(share->sum, 0xff, size * sizeof *share->sum);
-    }
-    return STATUS_OK;
 }
 
 static void sleep_sometimes(const struct exchange_case *c, uint64_t *state) {
@@ -107,58 +89,86 @@ static void sleep_sometimes(const struct exchange_case *c, uint64_t *state) {
     }
 }
 
-static status sum_up(
-    struct transport *transport, const struct exchange_case *c, struct share *share) {
-    struct exchange *exchange;
-    uint64_t state = c->seed + (uint64_t)transport->rank; /* each rank in its own rhythm */
-    TRY(exchange_create(&exchange, transport, &c->options));
-    status result;
-    TRY_TO(out, result, exchange_begin(exchange, share->sum, share->partial, c->pictures));
-    for (size_t from = 0, to; from < c->options.vector_size; from = to) {
-        to = from + 1 + draw(&state, c->options.vector_size - from);
-        TRY_TO(out, result, exchange_ready(exchange, from, to));
-        sleep_sometimes(c, &state);
-        TRY_TO(out, result, exchange_progress(exchange));
-    }
-    TRY_TO(out, result, exchange_finish(exchange));
-out:
-    exchange_destroy(exchange);
-    return result;
+/* A result that depends on the one before, on the sum and on its place, so that an element made
+ * twice, or not at all, or of another's sum, is found out. */
+static float made(float before, float sum, size_t place) {
+    return 0.5f * before + sum + (float)(place % 7);
 }
 
-static size_t count_differences(const float *sum, const struct exchange_case *c) {
+static void make(void *context, float *results, const float *sum, size_t from, size_t count) {
+    (void)context;
+    for (size_t i = 0; i < count; i++) {
+        results[i] = made(results[i], sum[i], from + i);
+    }
+}
+
+static status run_round(struct exchange *exchange, struct transport *transport,
+    const struct exchange_case *c, uint64_t *state) {
+    const struct exchange_maker maker = {.make = make};
+    fill_vectors(exchange, transport, c);
+    TRY(exchange_begin(exchange, c->pictures, c->makes ? &maker : NULL));
+    for (size_t from = 0, to; from < c->options.vector_size; from = to) {
+        to = from + 1 + draw(state, c->options.vector_size - from);
+        TRY(exchange_ready(exchange, from, to));
+        sleep_sometimes(c, state);
+        TRY(exchange_progress(exchange));
+    }
+    return exchange_finish(exchange);
+}
+
+static size_t count_differences(const float *results, const struct exchange_case *c) {
     size_t differences = 0;
     for (size_t i = 0; i < c->options.vector_size; i++) {
-        float expected;
-        if (!case_tree_value(&expected, c, 0, c->options.leaves, i)) {
-            expected = 0;
+        float sum, expected = 0;
+        bool filled = case_tree_value(&sum, c, 0, c->options.leaves, i);
+        for (int r = 0; r < c->rounds && filled; r++) {
+            expected = c->makes ? made(expected, sum, i) : sum;
         }
-        differences += memcmp(&expected, &sum[i], sizeof expected) != 0;
+        differences += memcmp(&expected, &results[i], sizeof expected) != 0;
     }
     return differences;
 }
 
-static bool run(size_t *differences, struct transport *transport, const struct exchange_case *c) {
-    struct share share;
-    int64_t sent = transport->bytes_sent;
-    status result = share_init(&share, transport, c);
-    if (result == STATUS_OK) {
-        result = sum_up(transport, c, &share);
+/* Every element is in a piece of some rank: of one, or of one rank on every node. */
+static bool pieces_cover(
+    struct exchange *exchange, struct transport *transport, const struct exchange_case *c) {
+    int64_t owned = 0, size = (int64_t)c->options.vector_size;
+    int nodes = exchange_get_map(exchange).nodes;
+    for (size_t i = 0; i < exchange_pieces(exchange); i++) {
+        size_t from, to;
+        exchange_piece(&from, &to, exchange, i);
+        owned += (int64_t)(to - from);
     }
-    bool good = result == STATUS_OK;
+    if (agreement_sum(transport, &owned, 1) != STATUS_OK) {
+        return false;
+    }
+    return owned >= size && owned <= size * nodes && (owned == size || c->options.small_bucket > 0);
+}
+
+static bool run(size_t *differences, struct transport *transport, const struct exchange_case *c) {
+    struct exchange *exchange;
+    uint64_t state = c->seed + (uint64_t)transport->rank; /* each rank in its own rhythm */
+    bool good = exchange_create(&exchange, transport, &c->options) == STATUS_OK;
+    for (int r = 0; r < c->rounds && good; r++) {
+        struct exchange_map map = exchange_get_map(exchange);
+        int64_t sent = transport->bytes_sent;
+        good = run_round(exchange, transport, c, &state) == STATUS_OK;
+        sent = transport->bytes_sent - sent;
+        int64_t expected = exchange_bytes(&c->options, &map, c->pictures);
+        if (good && sent != expected) {
+            fprintf(stderr, "rank %d of %d sent %lld bytes, expected %lld\n", transport->rank,
+                transport->ranks, (long long)sent, (long long)expected);
+            good = false;
+            break;
+        }
+    }
     if (good) {
-        *differences = count_differences(share.sum, c);
+        *differences = count_differences(exchange_results(exchange), c);
+        good = pieces_cover(exchange, transport, c);
     } else {
         fprintf(stderr, "rank %d: %s\n", transport->rank, status_message());
     }
-    sent = transport->bytes_sent - sent;
-    int64_t expected = exchange_bytes(&c->options, transport->rank, transport->ranks, c->pictures);
-    if (good && sent != expected) {
-        fprintf(stderr, "rank %d of %d sent %lld bytes, expected %lld\n", transport->rank,
-            transport->ranks, (long long)sent, (long long)expected);
-        good = false;
-    }
-    share_release(&share, c);
+    exchange_destroy(exchange);
     return good;
 }
 
@@ -167,11 +177,13 @@ bool case_run(struct transport *transport, const struct exchange_case *c) {
     bool good = run(&differences, transport, c);
     if (!good || differences > 0) {
         fprintf(stderr,
-            "rank %d of %d, %d leaves, %lld pictures, %zu floats in buckets of %zu (small: %zu), "
-            "seed %llu: %zu wrong\n",
-            transport->rank, transport->ranks, c->options.leaves, (long long)c->pictures,
+            "rank %d of %d (%d of %d on node %d of %d), %d leaves, %lld pictures, %zu floats in "
+            "buckets of %zu (small: %zu, grain: %zu), %s%s%s%d rounds, seed %llu: %zu wrong\n",
+            transport->rank, transport->ranks, transport->node_rank, transport->node_ranks,
+            transport->node, transport->nodes, c->options.leaves, (long long)c->pictures,
             c->options.vector_size, c->options.bucket_size, c->options.small_bucket,
-            (unsigned long long)c->seed, differences);
+            c->options.grain, c->options.alone ? "alone, " : "", c->options.hold ? "held, " : "",
+            c->makes ? "made, " : "", c->rounds, (unsigned long long)c->seed, differences);
         return false;
     }
     return true;

@@ -10,11 +10,13 @@ struct exchange_case {
     struct exchange_options options;
     int64_t pictures;
     uint64_t seed;
-    bool apart; /* the sum is not in partial[0] */
     bool slow;  /* ranks sleep at random points */
+    bool makes; /* the results are made of the sums by a maker, from what they were before */
+    int rounds; /* steps one after the other */
 };
 
-/* Case number `number` for this many ranks: the same on all ranks. */
+/* Case number `number` for this many ranks: the same on all ranks. Half of them use shared memory
+ * where the transport has it. */
 struct exchange_case case_draw(uint64_t number, int ranks, int leaves);
 
 /* Element `element` of leaf `leaf`, of very different sizes so that order shows in the bits. */

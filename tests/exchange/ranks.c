@@ -18,12 +18,28 @@ static void *thread_run(void *argument) {
     return NULL;
 }
 
+struct ranks_nodes ranks_draw_nodes(uint64_t number, int ranks, int most) {
+    struct ranks_nodes nodes = {{0}};
+    for (int n = 0, left = ranks; left > 0; n++) {
+        number = number * 6364136223846793005u + 1442695040888963407u;
+        int some = 1 + (int)((number >> 33) % (uint64_t)most);
+        nodes.ranks[n] = some < left ? some : left;
+        left -= nodes.ranks[n];
+    }
+    return nodes;
+}
+
 int ranks_run(int ranks, uint64_t delay_seed,
+    bool (*body)(struct transport *transport, void *context), void *context) {
+    return ranks_run_on(&(struct ranks_nodes){{ranks}}, ranks, delay_seed, body, context);
+}
+
+int ranks_run_on(const struct ranks_nodes *nodes, int ranks, uint64_t delay_seed,
     bool (*body)(struct transport *transport, void *context), void *context) {
     struct transport *transports[RANKS_LIMIT];
     struct thread threads[RANKS_LIMIT];
     if (ranks > RANKS_LIMIT ||
-        transport_memory_create(transports, ranks, delay_seed) != STATUS_OK) {
+        transport_memory_create(transports, ranks, nodes->ranks, delay_seed) != STATUS_OK) {
         return ranks;
     }
     for (int r = 0; r < ranks; r++) {

@@ -2,8 +2,6 @@
 #include "ranks.h"
 #include "support/support.h"
 
-#include "base/memory.h"
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,22 +28,32 @@ static bool series_run(struct transport *transport, void *context) {
     return good;
 }
 
-static void run_all(int count, bool delays) {
+/* Nodes of at most `most` ranks. */
+static void run_all(int count, int most, bool delays) {
     for (int leaves = 1; leaves <= 64; leaves *= 2) {
         for (int ranks = 1; ranks <= 16 && ranks <= leaves; ranks++) {
             struct series series = {test_random(), count, leaves};
+            struct ranks_nodes nodes = ranks_draw_nodes(test_random(), ranks, most);
             CU_ASSERT_EQUAL(
-                ranks_run(ranks, delays ? 1 + test_random() : 0, series_run, &series), 0);
+                ranks_run_on(&nodes, ranks, delays ? 1 + test_random() : 0, series_run, &series),
+                0);
         }
     }
 }
 
 static void test_exchange__sums_by_the_tree_for_any_ranks(void) {
-    run_all(24 / LESS, false);
+    run_all(10 / LESS, 1, false);
+}
+
+static void test_exchange__sums_by_the_tree_on_any_nodes(void) {
+    run_all(8 / LESS, 16, false);
+    run_all(8 / LESS, 4, false);
+    run_all(6 / LESS, 2, false);
 }
 
 static void test_exchange__sums_by_the_tree_whatever_the_delays(void) {
-    run_all(8 / LESS, true);
+    run_all(4 / LESS, 1, true);
+    run_all(4 / LESS, 4, true);
 }
 
 static bool one_run(struct transport *transport, void *context) {
@@ -60,7 +68,10 @@ static void test_exchange__sums_large_vectors(void) {
         c.options.bucket_size = 16384;
         c.options.small_bucket = EXCHANGE_SMALL_BUCKET;
         c.pictures = 19;
-        CU_ASSERT_EQUAL(ranks_run(ranks, 0, one_run, &c), 0);
+        for (int most = 1; most <= 4; most *= 2) {
+            struct ranks_nodes nodes = ranks_draw_nodes(test_random(), ranks, most);
+            CU_ASSERT_EQUAL(ranks_run_on(&nodes, ranks, 0, one_run, &c), 0);
+        }
     }
 }
 
@@ -79,6 +90,8 @@ static void test_exchange__ring_gives_other_bits(void) {
     for (int ranks = 1; ranks <= 6; ranks++) {
         struct ring_outcome outcome = {.c = case_draw(test_random(), ranks, 16)};
         outcome.c.options.algorithm = EXCHANGE_RING;
+        outcome.c.options.hold = outcome.c.makes = false;
+        outcome.c.options.grain = 1;
         outcome.c.options.vector_size = 480;
         outcome.c.options.bucket_size = 200;
         outcome.c.pictures = 16;
@@ -103,15 +116,13 @@ struct overlap {
 static bool overlap_run(struct transport *transport, void *context) {
     struct overlap *overlap = context;
     struct exchange *exchange;
-    float *partial;
     size_t size = overlap->options.vector_size;
     struct transport_request request;
     char go = 1;
-    if (exchange_create(&exchange, transport, &overlap->options) != STATUS_OK ||
-        MEMORY_ALLOCATE(&partial, size) != STATUS_OK) {
+    if (exchange_create(&exchange, transport, &overlap->options) != STATUS_OK) {
         return false;
     }
-    bool good = exchange_begin(exchange, partial, &partial, 16) == STATUS_OK;
+    bool good = exchange_begin(exchange, 16, NULL) == STATUS_OK;
     if (transport->rank == 1) { /* rank 0 tells when it is done with its part of the test */
         good = good && transport->receive(transport, &request, 0, 1, &go, 1) == STATUS_OK &&
                transport_wait(transport, &request) == STATUS_OK;
@@ -128,41 +139,76 @@ static bool overlap_run(struct transport *transport, void *context) {
     overlap->left[transport->rank] = exchange_in_flight(exchange);
     overlap->most[transport->rank] = exchange_most_in_flight(exchange);
     exchange_destroy(exchange);
-    free(partial);
     return good;
 }
 
 static void test_exchange__buckets_are_in_flight_together(void) {
-    struct overlap overlap = {.options = {.leaves = 2, .vector_size = 300, .bucket_size = 100}};
-    CU_ASSERT_EQUAL(ranks_run(2, 0, overlap_run, &overlap), 0);
-    CU_ASSERT_EQUAL(overlap.at_ready[0], 3);
-    CU_ASSERT_EQUAL(overlap.most[0], 3);
-    CU_ASSERT_EQUAL(overlap.left[0], 0);
-    CU_ASSERT_EQUAL(overlap.left[1], 0);
-    /* Never more than there are slots. */
-    overlap.options.bucket_size = 10;
-    CU_ASSERT_EQUAL(ranks_run(2, 0, overlap_run, &overlap), 0);
-    CU_ASSERT_EQUAL(overlap.at_ready[0], EXCHANGE_SLOTS);
-    CU_ASSERT_EQUAL(overlap.most[0], EXCHANGE_SLOTS);
+    for (int nodes = 1; nodes <= 2; nodes++) {
+        const struct ranks_nodes two = {{2 / nodes, 2 / nodes}};
+        struct overlap overlap = {.options = {.leaves = 2, .vector_size = 300, .bucket_size = 100}};
+        CU_ASSERT_EQUAL(ranks_run_on(&two, 2, 0, overlap_run, &overlap), 0);
+        CU_ASSERT_EQUAL(overlap.at_ready[0], 3);
+        CU_ASSERT_EQUAL(overlap.most[0], 3);
+        CU_ASSERT_EQUAL(overlap.left[0], 0);
+        CU_ASSERT_EQUAL(overlap.left[1], 0);
+        /* Never more than there are slots. */
+        overlap.options.bucket_size = 10;
+        CU_ASSERT_EQUAL(ranks_run_on(&two, 2, 0, overlap_run, &overlap), 0);
+        CU_ASSERT_EQUAL(overlap.at_ready[0], EXCHANGE_SLOTS);
+        CU_ASSERT_EQUAL(overlap.most[0], EXCHANGE_SLOTS);
+    }
+}
+
+static int64_t bytes_of(
+    const struct exchange_options *options, int rank, int ranks, int64_t pictures) {
+    int first[RANKS_LIMIT + 1];
+    for (int r = 0; r <= ranks; r++) {
+        first[r] = r;
+    }
+    return exchange_bytes(options, &(struct exchange_map){rank, ranks, ranks, first}, pictures);
 }
 
 /* Known numbers, worked out by hand. */
 static void test_exchange__bytes_are_those_of_the_algorithm(void) {
     struct exchange_options options = {.leaves = 8, .vector_size = 1000, .bucket_size = 1000};
-    CU_ASSERT_EQUAL(exchange_bytes(&options, 0, 1, 64), 0);
-    CU_ASSERT_EQUAL(exchange_bytes(&options, 0, 2, 64), 4000);     /* 500 there, 500 back */
-    CU_ASSERT_EQUAL(exchange_bytes(&options, 0, 4, 64), 4 * 1500); /* 500 + 250 + 250 + 500 */
-    CU_ASSERT_EQUAL(exchange_bytes(&options, 3, 4, 2), 4 * 750);   /* no pictures: only back */
-    CU_ASSERT_EQUAL(exchange_bytes(&options, 3, 4, 0), 0);
+    CU_ASSERT_EQUAL(bytes_of(&options, 0, 1, 64), 0);
+    CU_ASSERT_EQUAL(bytes_of(&options, 0, 2, 64), 4000);     /* 500 there, 500 back */
+    CU_ASSERT_EQUAL(bytes_of(&options, 0, 4, 64), 4 * 1500); /* 500 + 250 + 250 + 500 */
+    CU_ASSERT_EQUAL(bytes_of(&options, 3, 4, 2), 4 * 750);   /* no pictures: only back */
+    CU_ASSERT_EQUAL(bytes_of(&options, 3, 4, 0), 0);
     /* 3 ranks of 2, 3 and 3 leaves: 1, 2 and 2 subtrees; slices of 333, 333 and 334. */
-    CU_ASSERT_EQUAL(exchange_bytes(&options, 0, 3, 64), 4 * (667 + 2 * 333));
-    CU_ASSERT_EQUAL(exchange_bytes(&options, 1, 3, 64), 4 * (2 * 667 + 2 * 333));
-    CU_ASSERT_EQUAL(exchange_bytes(&options, 2, 3, 64), 4 * (2 * 666 + 2 * 334));
-    CU_ASSERT_EQUAL(exchange_bytes(&options, 2, 3, 5), 4 * 2 * 334);
+    CU_ASSERT_EQUAL(bytes_of(&options, 0, 3, 64), 4 * (667 + 2 * 333));
+    CU_ASSERT_EQUAL(bytes_of(&options, 1, 3, 64), 4 * (2 * 667 + 2 * 333));
+    CU_ASSERT_EQUAL(bytes_of(&options, 2, 3, 64), 4 * (2 * 666 + 2 * 334));
+    CU_ASSERT_EQUAL(bytes_of(&options, 2, 3, 5), 4 * 2 * 334);
+    /* 63 grains of 16, the last one of 8 floats: 31 and 32 of them. */
+    options.grain = 16;
+    CU_ASSERT_EQUAL(bytes_of(&options, 0, 2, 64), 4 * (504 + 496));
+    CU_ASSERT_EQUAL(bytes_of(&options, 1, 2, 64), 4 * (496 + 504));
+    options.grain = 0;
     options.small_bucket = 1000;
-    CU_ASSERT_EQUAL(exchange_bytes(&options, 0, 8, 64), 3 * 4000);
+    CU_ASSERT_EQUAL(bytes_of(&options, 0, 8, 64), 3 * 4000);
     options.algorithm = EXCHANGE_RING;
-    CU_ASSERT_EQUAL(exchange_bytes(&options, 0, 4, 64), 4 * 1500);
+    CU_ASSERT_EQUAL(bytes_of(&options, 0, 4, 64), 4 * 1500);
+}
+
+/* On nodes of 2 and 2: two columns of 500, each halved between two ranks. On nodes of 3 and 1:
+ * three of 333, 333 and 334; the first node has two subtrees, the second one; halves of 166 and
+ * 167, or 167 twice. */
+static void test_exchange__bytes_of_nodes(void) {
+    struct exchange_options options = {.leaves = 4, .vector_size = 1000, .bucket_size = 1000};
+    const int one[] = {0, 4}, even[] = {0, 2, 4}, uneven[] = {0, 3, 4};
+    for (int rank = 0; rank < 4; rank++) {
+        CU_ASSERT_EQUAL(exchange_bytes(&options, &(struct exchange_map){rank, 4, 1, one}, 64), 0);
+        CU_ASSERT_EQUAL(
+            exchange_bytes(&options, &(struct exchange_map){rank, 4, 2, even}, 64), 2000);
+    }
+    CU_ASSERT_EQUAL(
+        exchange_bytes(&options, &(struct exchange_map){0, 4, 2, uneven}, 64), 4 * (2 * 167 + 166));
+    CU_ASSERT_EQUAL(
+        exchange_bytes(&options, &(struct exchange_map){2, 4, 2, uneven}, 64), 4 * (2 * 167 + 167));
+    CU_ASSERT_EQUAL(exchange_bytes(&options, &(struct exchange_map){3, 4, 2, uneven}, 64),
+        4 * (166 + 167 + 166 + 167 + 167 + 167));
 }
 
 /* The difference of two leaves is below the smallest normal number. Threads that have computed
@@ -173,16 +219,22 @@ static bool denormal_run(struct transport *transport, void *context) {
     const struct exchange_options options = {.leaves = 4, .vector_size = 1, .bucket_size = 1};
     /* Of 3 ranks, 0 and 1 have one leaf and 2 has two, which are one subtree. */
     float value = transport->rank == 0 ? 1.5e-38f : transport->rank == 1 ? -1.4e-38f : 0;
-    float *partial = &value;
-    bool good = exchange_create(&exchange, transport, &options) == STATUS_OK &&
-                exchange_sum(exchange, &value, &partial, 4) == STATUS_OK;
+    bool good = exchange_create(&exchange, transport, &options) == STATUS_OK;
+    if (good) {
+        *exchange_vector(exchange, 0) = value;
+        good = exchange_sum(exchange, 4) == STATUS_OK && *exchange_results(exchange) == 0;
+    }
     exchange_destroy(exchange);
-    return good && value == 0;
+    return good;
 }
 
 static void test_exchange__flushes_denormals(void) {
-    CU_ASSERT_EQUAL(ranks_run(3, 0, denormal_run, NULL), 0);
-    CU_ASSERT_EQUAL(ranks_run(4, 0, denormal_run, NULL), 0);
+    for (int ranks = 3; ranks <= 4; ranks++) {
+        for (int most = 1; most <= 4; most++) {
+            struct ranks_nodes nodes = ranks_draw_nodes(test_random(), ranks, most);
+            CU_ASSERT_EQUAL(ranks_run_on(&nodes, ranks, 0, denormal_run, NULL), 0);
+        }
+    }
 }
 
 static bool refusals_run(struct transport *transport, void *context) {
@@ -207,8 +259,9 @@ static void test_exchange__refuses_what_cannot_be(void) {
 }
 
 TEST_MAIN("exchange", TEST(test_exchange__sums_by_the_tree_for_any_ranks),
+    TEST(test_exchange__sums_by_the_tree_on_any_nodes),
     TEST(test_exchange__sums_by_the_tree_whatever_the_delays),
     TEST(test_exchange__sums_large_vectors), TEST(test_exchange__ring_gives_other_bits),
     TEST(test_exchange__buckets_are_in_flight_together),
-    TEST(test_exchange__bytes_are_those_of_the_algorithm), TEST(test_exchange__flushes_denormals),
-    TEST(test_exchange__refuses_what_cannot_be))
+    TEST(test_exchange__bytes_are_those_of_the_algorithm), TEST(test_exchange__bytes_of_nodes),
+    TEST(test_exchange__flushes_denormals), TEST(test_exchange__refuses_what_cannot_be))

@@ -45,9 +45,13 @@ struct training {
     size_t bucket;
     enum exchange_algorithm algorithm;
     double momentum;
-    enum fault fault; /* in step 3 (of 5 pictures): in picture 4, or on the last rank */
+    const char *optimizer; /* NULL: sgd with this momentum */
+    double clip_norm;
+    bool alone;               /* no shared memory */
+    struct ranks_nodes nodes; /* none: all ranks on one */
+    enum fault fault;         /* in step 3 (of 5 pictures): in picture 4, or on the last rank */
     size_t size;
-    float *weights[RANKS_LIMIT], *velocity[RANKS_LIMIT];
+    float *weights[RANKS_LIMIT], *velocity; /* the second of all ranks */
     struct step_metrics metrics[RANKS_LIMIT][STEPS], evaluated[RANKS_LIMIT];
     int seen[RANKS_LIMIT], most_in_flight[RANKS_LIMIT];
     bool bytes_right[RANKS_LIMIT];
@@ -93,6 +97,12 @@ static void read_pictures(struct worker *worker, const struct transport *transpo
     }
 }
 
+static double rate_of(const void *decision) {
+    double rate;
+    memcpy(&rate, decision, sizeof rate);
+    return rate;
+}
+
 static status choose(struct choice *choice, struct worker *worker, const char *text,
     const struct kind *const *kinds) {
     struct node *node;
@@ -112,6 +122,8 @@ static status worker_init(
         .bucket = training->bucket,
         .seed = SEED,
         .algorithm = training->algorithm,
+        .alone = training->alone,
+        .rate = rate_of,
     };
     const struct step_room room = step_room(&options, transport->rank, transport->ranks);
     *worker = (struct worker){0};
@@ -120,7 +132,8 @@ static status worker_init(
     TRY(yaml_parse(&worker->document, &model, model_text, strlen(model_text), "test"));
     snprintf(text, sizeof text, "sgd: {momentum: %g, weight_decay: %g}", training->momentum,
         training->momentum / 100);
-    TRY(choose(&descent, worker, text, optimizers));
+    TRY(choose(
+        &descent, worker, training->optimizer != NULL ? training->optimizer : text, optimizers));
     TRY(choose(&loss, worker, "cross_entropy", losses));
     const struct net_options plan = {
         .pictures = room.pictures,
@@ -132,7 +145,8 @@ static status worker_init(
     };
     TRY(net_create(&worker->net, model, &plan));
     TRY(net_initialise(worker->net, SEED));
-    const struct optimizer_options update = {.choice = &descent, .threads = 1};
+    const struct optimizer_options update = {
+        .choice = &descent, .threads = 1, .clip_norm = training->clip_norm};
     TRY(optimizer_create(&worker->optimizer, worker->net, &update));
     TRY(step_create(&worker->step, worker->net, worker->optimizer, transport, &options));
     size_t pictures = (size_t)step_pictures(worker->step, BATCH);
@@ -170,7 +184,6 @@ static status train_step(
     }
     TRY(step_agree(worker->step, mine, 1u << transport->rank, &rate, sizeof rate));
     TRY(step_backward(worker->step, &flags, &rate, sizeof rate));
-    step_update(worker->step, rate);
     training->metrics[transport->rank][number] = step_get_metrics(worker->step);
     if (flags != (1u << transport->ranks) - 1 ||
         transport->bytes_sent - sent != step_exchange_bytes(worker->step, pictures)) {
@@ -204,6 +217,16 @@ static status keep(float **copy, const float *vector, size_t size) {
     return STATUS_OK;
 }
 
+/* On rank 0, while the others serve: momentum, from those who own its pieces. */
+static status collect(float **velocity, struct worker *worker) {
+    TRY(MEMORY_ALLOCATE(velocity, net_vector_size(worker->net)));
+    for (int i = 0; i < net_parameter_count(worker->net); i++) {
+        const struct parameter *parameter = net_parameter(worker->net, i);
+        TRY(step_collect(worker->step, *velocity + parameter->offset, 0, parameter));
+    }
+    return step_end_service(worker->step);
+}
+
 static status train(struct worker *worker, struct transport *transport, struct training *training) {
     int rank = transport->rank;
     TRY(worker_init(worker, transport, training));
@@ -224,7 +247,7 @@ static status train(struct worker *worker, struct transport *transport, struct t
         training->size = size;
     }
     TRY(keep(&training->weights[rank], net_weights(worker->net), size));
-    return keep(&training->velocity[rank], optimizer_vector(worker->optimizer, 0), size);
+    return rank == 0 ? collect(&training->velocity, worker) : step_serve(worker->step);
 }
 
 static bool train_run(struct transport *transport, void *context) {
@@ -240,14 +263,17 @@ static bool train_run(struct transport *transport, void *context) {
 }
 
 static void training_run(struct training *training, int ranks) {
-    CU_ASSERT_EQUAL(ranks_run(ranks, 0, train_run, training), 0);
+    if (training->nodes.ranks[0] == 0) {
+        training->nodes.ranks[0] = ranks;
+    }
+    CU_ASSERT_EQUAL(ranks_run_on(&training->nodes, ranks, 0, train_run, training), 0);
 }
 
 static void training_release(struct training *training) {
     for (int r = 0; r < RANKS_LIMIT; r++) {
         free(training->weights[r]);
-        free(training->velocity[r]);
     }
+    free(training->velocity);
 }
 
 static bool metrics_equal(const struct step_metrics *a, const struct step_metrics *b) {
@@ -260,7 +286,7 @@ static bool trainings_equal(const struct training *a, int ranks, const struct tr
     for (int r = 0; r < ranks; r++) {
         if (a->weights[r] == NULL || b->weights[0] == NULL ||
             memcmp(a->weights[r], b->weights[0], b->size * sizeof(float)) != 0 ||
-            memcmp(a->velocity[r], b->velocity[0], b->size * sizeof(float)) != 0 ||
+            memcmp(a->velocity, b->velocity, b->size * sizeof(float)) != 0 ||
             !metrics_equal(&a->evaluated[r], &b->evaluated[0])) {
             return false;
         }
@@ -282,9 +308,9 @@ static struct training one_rank(void) {
 static void test_step__weights_move_and_stay_finite(void) {
     struct training one = one_rank();
     size_t moved = 0, finite = 0;
-    CU_ASSERT_PTR_NOT_NULL_FATAL(one.velocity[0]);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(one.velocity);
     for (size_t i = 0; i < one.size; i++) {
-        moved += one.velocity[0][i] != 0;
+        moved += one.velocity[i] != 0;
         finite += isfinite(one.weights[0][i]) != 0;
     }
     CU_ASSERT_EQUAL(finite, one.size);
@@ -326,6 +352,32 @@ static void test_step__same_bits_for_any_ranks_chunks_and_buckets(void) {
         }
     }
     training_release(&one);
+}
+
+/* With sgd, and with an optimizer that takes norms of the whole gradient first. */
+static void test_step__same_bits_on_any_nodes(void) {
+    static const char *const texts[] = {NULL, "lamb: {weight_decay: 0.01}"};
+    for (int o = 0; o < 2; o++) {
+        const struct training plain = {
+            .bucket = 1 << 20, .momentum = 0.9, .optimizer = texts[o], .clip_norm = o};
+        struct training one = plain;
+        training_run(&one, 1);
+        for (int ranks = 2; ranks <= LEAVES; ranks++) {
+            for (int most = 1; most <= 4; most++) {
+                struct training many = plain;
+                many.bucket = most % 2 == 1 ? 4096 : 260;
+                many.alone = most == 4;
+                many.nodes = ranks_draw_nodes(test_random(), ranks, most);
+                training_run(&many, ranks);
+                CU_ASSERT_TRUE(trainings_equal(&many, ranks, &one));
+                for (int r = 0; r < ranks; r++) {
+                    CU_ASSERT_TRUE(many.bytes_right[r]);
+                }
+                training_release(&many);
+            }
+        }
+        training_release(&one);
+    }
 }
 
 /* The test above could pass idly if nothing depended on the order of the sums. */
@@ -471,7 +523,8 @@ static void test_step__refuses_what_cannot_be(void) {
 
 TEST_MAIN("step", TEST(test_step__weights_move_and_stay_finite),
     TEST(test_step__same_bits_for_any_ranks_chunks_and_buckets),
-    TEST(test_step__ring_gives_other_weights), TEST(test_step__buckets_move_below_backward),
+    TEST(test_step__same_bits_on_any_nodes), TEST(test_step__ring_gives_other_weights),
+    TEST(test_step__buckets_move_below_backward),
     TEST(test_step__loss_that_is_not_finite_stops_all),
     TEST(test_step__rank_that_cannot_read_stops_all),
     TEST(test_step__update_is_descent_along_the_mean), TEST(test_step__refuses_what_cannot_be))

@@ -73,8 +73,9 @@ static const char *path_in(const char *folder, const char *name) {
 }
 
 static void save(struct bench *bench, const struct state *state, const char *path) {
-    CU_ASSERT_EQUAL_FATAL(
-        state_save(path, state, &bench->description, bench->net, bench->optimizer), STATUS_OK);
+    CU_ASSERT_EQUAL_FATAL(state_save(path, state, &bench->description,
+                              &(struct state_parts){bench->net, bench->optimizer, NULL}),
+        STATUS_OK);
 }
 
 static void test_state__comes_back_whole(void) {
@@ -96,7 +97,9 @@ static void test_state__comes_back_whole(void) {
     struct safetensors_file *file;
     CU_ASSERT_EQUAL_FATAL(safetensors_open(&file, path), STATUS_OK);
     CU_ASSERT_EQUAL(state_check(file, path, &two.description), STATUS_OK);
-    CU_ASSERT_EQUAL_FATAL(state_load(&found, two.net, two.optimizer, file, path), STATUS_OK);
+    CU_ASSERT_EQUAL_FATAL(
+        state_load(&found, &(struct state_parts){two.net, two.optimizer, NULL}, file, path),
+        STATUS_OK);
     CU_ASSERT_EQUAL(found.step, 17);
     CU_ASSERT_EQUAL(found.steps, 100);
     CU_ASSERT_EQUAL(found.steps_per_epoch, 7);
@@ -181,7 +184,9 @@ static void test_state__refuses_what_is_of_another_network(void) {
     save(&five, &state, path);
     struct safetensors_file *file;
     CU_ASSERT_EQUAL_FATAL(safetensors_open(&file, path), STATUS_OK);
-    TEST_ASSERT_FAILS(state_load(&found, six.net, six.optimizer, file, path), "layer");
+    TEST_ASSERT_FAILS(
+        state_load(&found, &(struct state_parts){six.net, six.optimizer, NULL}, file, path),
+        "layer");
     TEST_ASSERT_FAILS(state_check(file, path, &six.description), "model.layers.0.conv.out is 6");
 
     const char *const all[] = {"first", "norm", "head"}, *const wrong[] = {"frist"};
@@ -216,8 +221,9 @@ static void test_state__never_saves_what_is_not_finite(void) {
     state_init(&state, 100, 7);
     const char *path = path_in(test_folder(), "a");
     net_weights(bench.net)[net_parameter(bench.net, 0)->offset] = NAN;
-    TEST_ASSERT_FAILS(
-        state_save(path, &state, &bench.description, bench.net, bench.optimizer), "finite");
+    TEST_ASSERT_FAILS(state_save(path, &state, &bench.description,
+                          &(struct state_parts){bench.net, bench.optimizer, NULL}),
+        "finite");
     CU_ASSERT_FALSE(file_exists(path));
     close_bench(&bench);
 }

@@ -96,17 +96,21 @@ static void print_json(const struct evaluation *e) {
     json_decref(object);
 }
 
-static status open_evaluation(struct evaluation *e, const struct command_line *line, int threads) {
-    const struct job *job = e->job;
-    TRY(trained_open(&e->trained, line->arguments[0]));
-    const struct recipe *recipe = &e->trained.recipe;
-    TRY(feed_open(&e->feed, recipe, line->arguments[1], false));
-    const struct step_options options = {
+static struct step_options step_options_of(const struct recipe *recipe) {
+    return (struct step_options){
         .leaves = recipe_leaves(recipe),
         .batch = recipe->train.batch,
         .bucket = (size_t)recipe->exchange.bucket,
         .seed = (uint64_t)recipe->train.seed,
     };
+}
+
+static status open_net(struct evaluation *e, const struct command_line *line, int threads) {
+    const struct job *job = e->job;
+    TRY(trained_open(&e->trained, line->arguments[0]));
+    const struct recipe *recipe = &e->trained.recipe;
+    TRY(feed_open(&e->feed, recipe, line->arguments[1], false));
+    const struct step_options options = step_options_of(recipe);
     const struct step_room room = step_room(&options, job->rank, job->ranks);
     const struct net_options plan = {.pictures = room.pictures,
         .leaves = room.leaves,
@@ -121,8 +125,12 @@ static status open_evaluation(struct evaluation *e, const struct command_line *l
     }
     e->confusion.classes = e->feed.information->classes;
     size_t cells = (size_t)e->confusion.classes * (size_t)e->confusion.classes;
-    TRY(MEMORY_ALLOCATE(&e->confusion.counts, cells));
-    return step_create(&e->step, e->net, NULL, job->transport, &options);
+    return MEMORY_ALLOCATE(&e->confusion.counts, cells);
+}
+
+static status open_step(struct evaluation *e) {
+    const struct step_options options = step_options_of(&e->trained.recipe);
+    return step_create(&e->step, e->net, NULL, e->job->transport, &options);
 }
 
 static void close_evaluation(struct evaluation *e) {
@@ -142,7 +150,8 @@ static status evaluate(struct evaluation *e, const struct command_line *line) {
     int threads;
     TRY(job_agree(
         e->job, job_plan_threads(&threads, e->job, options->threads, options->oversubscribe)));
-    TRY(job_agree(e->job, open_evaluation(e, line, threads)));
+    TRY(job_agree(e->job, open_net(e, line, threads)));
+    TRY(job_agree(e->job, open_step(e)));
     TRY(validation_run(
         &e->figures, &e->confusion, e->job, e->step, e->net, &e->feed, &e->trained.recipe, NULL));
     if (e->job->rank == 0) {

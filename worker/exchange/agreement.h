@@ -28,6 +28,12 @@ status agreement_status(struct transport *transport, status mine);
 /* Sums whole numbers over all ranks, so that all have them. Exact, in any order: for counts. */
 status agreement_sum(struct transport *transport, int64_t *values, int count);
 
+/* The same for numbers of which each is other than 0 on one rank at most: so no order rounds them.
+ * `other` is room for as many. And the bytes that a rank sends for it. */
+status agreement_sum_pieces(
+    struct transport *transport, double *values, double *other, size_t count);
+int64_t agreement_sum_bytes(int rank, int ranks, size_t count);
+
 /* Brings mine[count] of every rank to rank 0: all[ranks][count], written on rank 0 alone. For what
  * each rank measured. */
 status agreement_gather(struct transport *transport, double *all, const double *mine, int count);

@@ -1,58 +1,116 @@
 #include "worker/exchange/algorithm.h"
 
+#include "base/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
 const struct algorithm *algorithm_choose(
-    const struct exchange_options *options, int ranks, size_t size) {
+    const struct exchange_options *options, const struct plan *plan, size_t size) {
     if (options->algorithm == EXCHANGE_RING) {
         return &algorithm_ring;
     }
-    if (!tree_is_power_of_two(ranks)) {
+    if (!plan->aligned) {
         return &algorithm_partials;
     }
     return size <= options->small_bucket ? &algorithm_doubling : &algorithm_halving;
 }
 
-bool plan_rank_filled(const struct plan *plan, int rank) {
-    return tree_rank_first(rank, plan->ranks, plan->leaves) < plan->filled;
+static bool is_aligned(const struct plan *plan) {
+    bool aligned = tree_is_power_of_two(plan->nodes);
+    for (int n = 0; n < plan->nodes; n++) {
+        aligned = aligned && plan->first_leaf[n] == tree_rank_first(n, plan->nodes, plan->leaves);
+    }
+    return aligned;
 }
 
-size_t slice_start(size_t size, int rank, int ranks) {
-    size_t whole = size / (size_t)ranks, rest = size % (size_t)ranks;
-    size_t before = (size_t)rank;
-    return whole * before + rest * before / (size_t)ranks;
+status plan_init(struct plan *plan, int ranks) {
+    TRY(MEMORY_ALLOCATE(&plan->first_subtree, (size_t)plan->nodes + 1));
+    TRY(MEMORY_ALLOCATE(&plan->first_leaf, (size_t)plan->nodes + 1));
+    for (int n = 0; n <= plan->nodes; n++) {
+        plan->first_leaf[n] = tree_rank_first(plan->node_first[n], ranks, plan->leaves);
+    }
+    plan->aligned = is_aligned(plan);
+    struct subtree cover[TREE_SUBTREES_LIMIT];
+    for (int pass = 0; pass < 2; pass++) { /* count, then fill */
+        int count = 0;
+        for (int n = 0; n < plan->nodes; n++) {
+            int first = plan->first_leaf[n];
+            int subtrees = tree_cover(cover, first, plan->first_leaf[n + 1] - first, 0);
+            if (pass == 1) {
+                memcpy(plan->subtree + count, cover, (size_t)subtrees * sizeof *cover);
+            }
+            plan->first_subtree[n] = count;
+            count += subtrees;
+        }
+        plan->first_subtree[plan->nodes] = count;
+        if (pass == 0) {
+            TRY(MEMORY_ALLOCATE(&plan->subtree, (size_t)count));
+        }
+    }
+    return STATUS_OK;
 }
 
-status bucket_send(struct bucket *bucket, const struct plan *plan, int peer, int phase,
+void plan_release(struct plan *plan) {
+    free(plan->subtree);
+    free(plan->first_subtree);
+    free(plan->first_leaf);
+    *plan = (struct plan){0};
+}
+
+bool plan_node_filled(const struct plan *plan, int node) {
+    return plan->first_leaf[node] < plan->filled;
+}
+
+static size_t slice_start(size_t size, size_t grain, int slice, int slices) {
+    size_t grains = (size + grain - 1) / grain, before = (size_t)slice, all = (size_t)slices;
+    size_t start = (grains / all * before + grains % all * before / all) * grain;
+    return start < size ? start : size;
+}
+
+struct range slice_range(size_t size, size_t grain, int slice, int slices) {
+    return (struct range){
+        slice_start(size, grain, slice, slices), slice_start(size, grain, slice + 1, slices)};
+}
+
+/* The rank of a node that drives the column. */
+static int driver(const struct column *column, const struct plan *plan, int node) {
+    int first = plan->node_first[node], ranks = plan->node_first[node + 1] - first;
+    return first + column->number % ranks;
+}
+
+status column_send(struct column *column, const struct plan *plan, int node, int phase,
     const float *values, size_t count) {
-    struct transport_request *request = &bucket->requests[bucket->request_count++];
+    struct transport_request *request = &column->requests[column->request_count++];
     *request = (struct transport_request){0};
     if (count > 0) {
-        TRY(plan->transport->send(
-            plan->transport, request, peer, bucket->tag + phase, values, count * sizeof *values));
+        TRY(plan->transport->send(plan->transport, request, driver(column, plan, node),
+            column->tag + phase, values, count * sizeof *values));
     }
     return STATUS_OK;
 }
 
-status bucket_receive(struct bucket *bucket, const struct plan *plan, int peer, int phase,
+status column_receive(struct column *column, const struct plan *plan, int node, int phase,
     float *values, size_t count) {
-    struct transport_request *request = &bucket->requests[bucket->request_count++];
+    struct transport_request *request = &column->requests[column->request_count++];
     *request = (struct transport_request){0};
     if (count > 0) {
-        TRY(plan->transport->receive(
-            plan->transport, request, peer, bucket->tag + phase, values, count * sizeof *values));
+        TRY(plan->transport->receive(plan->transport, request, driver(column, plan, node),
+            column->tag + phase, values, count * sizeof *values));
     }
     return STATUS_OK;
 }
 
-status bucket_test(struct bucket *bucket, const struct plan *plan, int count, bool *done) {
+status column_test(struct column *column, const struct plan *plan, int count, bool *done) {
     *done = true;
-    while (bucket->complete < count && *done) {
-        TRY(plan->transport->test(plan->transport, &bucket->requests[bucket->complete], done));
-        bucket->complete += *done;
+    while (column->complete < count && *done) {
+        TRY(plan->transport->test(plan->transport, &column->requests[column->complete], done));
+        column->complete += *done;
     }
     return STATUS_OK;
 }
 
-void bucket_reuse_requests(struct bucket *bucket) {
-    bucket->request_count = 0;
-    bucket->complete = 0;
+void column_reuse_requests(struct column *column) {
+    column->request_count = 0;
+    column->complete = 0;
 }

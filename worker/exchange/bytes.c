@@ -1,88 +1,143 @@
 /* How many bytes each algorithm makes a rank send, from what the algorithm is and not from how it
- * is written: nothing here is shared with the code that sends.
+ * is written: nothing here is shared with the code that sends. Ranks of a node send each other
+ * nothing.
  */
-#include "worker/exchange/algorithm.h"
+#include "worker/exchange/exchange.h"
+
+#include <stdbool.h>
 
 struct job {
-    int rank, ranks, leaves;
-    int filled; /* leaves with pictures */
+    int node, nodes, leaves;
+    int filled;  /* leaves with pictures */
+    bool equals; /* a power of two of nodes, of equal leaves */
+    int64_t grain;
+    const struct exchange_map *map;
 };
 
-static bool filled(const struct job *job, int rank) {
-    return tree_rank_first(rank, job->ranks, job->leaves) < job->filled;
+static int first_leaf(const struct job *job, int node) {
+    return tree_rank_first(job->map->first[node], job->map->ranks, job->leaves);
 }
 
-/* Halving k times in two, bit i of the rank taking the longer half: floor((n + low k bits) / 2^k).
- */
-static int64_t halved(int64_t size, int rank, int times) {
-    int64_t parts = (int64_t)1 << times;
-    return (size + rank % parts) / parts;
+static bool filled(const struct job *job, int node) {
+    return first_leaf(job, node) < job->filled;
 }
 
-/* A group of 2^i ranks sends from the first step on in which one of them has pictures; from there
- * a rank gives away all but its slice. On the way back it sends what it has: slice, then double. */
-static int64_t halving_bytes(int64_t size, const struct job *job, bool halve) {
-    int64_t floats = 0;
+static bool have_equal_leaves(const struct job *job) {
+    for (int n = 0; n < job->nodes; n++) {
+        if ((first_leaf(job, n + 1) - first_leaf(job, n)) * job->nodes != job->leaves) {
+            return false;
+        }
+    }
+    return tree_is_power_of_two(job->nodes);
+}
+
+/* Floats of `grains` grains, of which the vector's last one is short. */
+static int64_t floats_of(const struct job *job, int64_t grains, bool last, int64_t size) {
+    int64_t missing = (size + job->grain - 1) / job->grain * job->grain - size;
+    return grains * job->grain - (last && grains > 0 ? missing : 0);
+}
+
+/* Halving k times in two, bit i of the node taking the longer half: floor((n + low k bits) / 2^k)
+ * of n grains, the last ones where all bits are set. */
+static int64_t halved(const struct job *job, int64_t size, int node, int times) {
+    int64_t parts = (int64_t)1 << times, grains = (size + job->grain - 1) / job->grain;
+    return floats_of(job, (grains + node % parts) / parts, node % parts == parts - 1, size);
+}
+
+/* A group of 2^i nodes sends from the first step on in which one of them has pictures; from there
+ * a node gives away all but its slice. On the way back it sends what it has: slice, then double. */
+static int64_t halving_floats(const struct job *job, int64_t size, bool halve) {
     int first = 0, steps = 0;
-    while (1 << steps < job->ranks) {
+    while (1 << steps < job->nodes) {
         steps++;
     }
-    while (first < steps && !filled(job, job->rank - job->rank % (1 << first))) {
+    while (first < steps && !filled(job, job->node - job->node % (1 << first))) {
         first++;
     }
     if (!halve) {
         return size * (steps - first);
     }
-    floats += halved(size, job->rank, first) - halved(size, job->rank, steps);
+    int64_t floats = halved(job, size, job->node, first) - halved(job, size, job->node, steps);
     for (int k = steps; k >= 1; k--) {
-        floats += halved(size, job->rank, k);
+        floats += halved(job, size, job->node, k);
     }
     return floats;
 }
 
+/* The first of `parts` slices, all together: of n grains floor(n * slice / parts). */
+static int64_t slices_before(const struct job *job, int64_t size, int64_t slice, int64_t parts) {
+    int64_t grains = (size + job->grain - 1) / job->grain;
+    return floats_of(job, grains * slice / parts, slice == parts, size);
+}
+
+static int64_t slice(const struct job *job, int64_t size, int64_t number, int64_t parts) {
+    return slices_before(job, size, number + 1, parts) - slices_before(job, size, number, parts);
+}
+
 /* All subtrees with pictures but for the own slice of them, then the own slice to all others. */
-static int64_t partials_bytes(int64_t size, const struct job *job) {
+static int64_t partials_floats(const struct job *job, int64_t size) {
     struct subtree cover[TREE_SUBTREES_LIMIT];
-    int subtrees = tree_cover(cover, tree_rank_first(job->rank, job->ranks, job->leaves),
-        tree_rank_leaves(job->rank, job->ranks, job->leaves), 0);
+    int first = first_leaf(job, job->node);
+    int subtrees = tree_cover(cover, first, first_leaf(job, job->node + 1) - first, 0);
     int64_t sent = 0;
     for (int s = 0; s < subtrees; s++) {
         sent += cover[s].first < job->filled;
     }
-    int64_t own = (int64_t)(slice_start((size_t)size, job->rank + 1, job->ranks) -
-                            slice_start((size_t)size, job->rank, job->ranks));
-    return sent * (size - own) + own * (job->ranks - 1);
+    int64_t own = slice(job, size, job->node, job->nodes);
+    return sent * (size - own) + own * (job->nodes - 1);
 }
 
 /* In each round all slices but one: the next one's in the first, the one after's in the second. */
-static int64_t ring_bytes(int64_t size, const struct job *job) {
+static int64_t ring_floats(const struct job *job, int64_t size) {
     int64_t floats = 2 * size;
     for (int ahead = 1; ahead <= 2; ahead++) {
-        int other = (job->rank + ahead) % job->ranks;
-        floats -= (int64_t)(slice_start((size_t)size, other + 1, job->ranks) -
-                            slice_start((size_t)size, other, job->ranks));
+        floats -= slice(job, size, (job->node + ahead) % job->nodes, job->nodes);
     }
     return floats;
 }
 
-int64_t exchange_bytes(
-    const struct exchange_options *options, int rank, int ranks, int64_t pictures) {
-    struct job job = {
-        rank, ranks, options->leaves, pictures < options->leaves ? (int)pictures : options->leaves};
-    if (job.filled == 0 || ranks == 1) {
+static int64_t column_floats(
+    const struct exchange_options *options, const struct job *job, int64_t size) {
+    if (size == 0) {
         return 0;
     }
-    int64_t floats = 0;
-    for (size_t from = 0, size; from < options->vector_size; from += size) {
-        size = options->vector_size - from;
-        size = size < options->bucket_size ? size : options->bucket_size;
-        const struct algorithm *algorithm = algorithm_choose(options, ranks, size);
-        if (algorithm == &algorithm_ring) {
-            floats += ring_bytes((int64_t)size, &job);
-        } else if (algorithm == &algorithm_partials) {
-            floats += partials_bytes((int64_t)size, &job);
-        } else {
-            floats += halving_bytes((int64_t)size, &job, algorithm == &algorithm_halving);
+    if (options->algorithm == EXCHANGE_RING) {
+        return ring_floats(job, size);
+    }
+    if (!job->equals) {
+        return partials_floats(job, size);
+    }
+    return halving_floats(job, size, size > (int64_t)options->small_bucket);
+}
+
+int64_t exchange_bytes(
+    const struct exchange_options *options, const struct exchange_map *map, int64_t pictures) {
+    struct job job = {
+        .nodes = map->nodes,
+        .leaves = options->leaves,
+        .filled = pictures < options->leaves ? (int)pictures : options->leaves,
+        .grain = options->grain > 0 ? (int64_t)options->grain : 1,
+        .map = map,
+    };
+    int columns = 0, ranks = 0; /* of the largest node, and of this one */
+    for (int n = 0; n < map->nodes; n++) {
+        int count = map->first[n + 1] - map->first[n];
+        columns = count > columns ? count : columns;
+        if (map->first[n] <= map->rank && map->rank < map->first[n + 1]) {
+            job.node = n;
+            ranks = count;
+        }
+    }
+    if (job.filled == 0 || job.nodes == 1) {
+        return 0;
+    }
+    job.equals = have_equal_leaves(&job);
+    int64_t floats = 0, all = (int64_t)options->vector_size;
+    int64_t most = ((int64_t)options->bucket_size + job.grain - 1) / job.grain * job.grain;
+    for (int64_t left = all, size; left > 0; left -= size) {
+        size = left < most ? left : most;
+        for (int c = map->rank - map->first[job.node]; c < columns; c += ranks) {
+            floats += column_floats(options, &job, slice(&job, size, c, columns));
         }
     }
     return floats * (int64_t)sizeof(float);

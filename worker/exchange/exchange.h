@@ -1,13 +1,25 @@
-/* The sum of the gradients over all ranks, by the leaf tree (base/tree.h), for any number of ranks,
- * in buckets that start while backward still runs.
+/* The sum of the gradients over all ranks, by the leaf tree (base/tree.h), and what is made of it,
+ * the weights: in buckets that start while backward still runs.
  *
- * P a power of two: every rank holds one aligned subtree, and a bucket is reduce-scattered by
- * recursive distance doubling (partner 1, 2, 4, ...) with vector halving, then gathered back the
- * same way (Thakur, Rabenseifner, Gropp 2005, with the order of partners that keeps the tree).
- * Other P: a rank holds a few subtrees; it sends each to the owner of every slice, who finishes the
- * tree; then the slices are gathered.
+ * The owner computes. A bucket is reduced so that every element's sum is in one place; who has it
+ * makes the result of it (the new weights, by a callback); the results are gathered. The bytes of
+ * an allreduce, and neither the update nor its momentum is done or held twice.
  *
- * All ranks must make the same calls with the same sizes in the same order.
+ * In a node, ranks share memory (share.h): everyone's partial sums, and one vector of results. A
+ * bucket is cut into columns, as many as the largest node has ranks, and every rank drives its
+ * share of them: once all ranks of the node have finished a bucket it adds up its column straight
+ * from their vectors and, where there is but one node, makes and writes the results in the same
+ * pass. No rank sends anything, and none locks: counters tell how far each is.
+ *
+ * Between nodes a column is an exchange of its own among the ranks that drive it, one a node; all
+ * columns and several buckets are under way together. Nodes that are a power of two and have equal
+ * parts of the tree do it by recursive distance doubling (partner 1, 2, 4, ...) with vector
+ * halving, and gather the same way back (Thakur, Rabenseifner, Gropp 2005, with the order of
+ * partners that keeps the tree). Otherwise a node has a few subtrees; it sends each to the owner of
+ * every slice, who finishes the tree. Ranks that share no memory are nodes of one.
+ *
+ * All ranks must make the same calls with the same sizes in the same order. [all] marks what waits
+ * for others.
  */
 #ifndef WORKER_EXCHANGE_EXCHANGE_H
 #define WORKER_EXCHANGE_EXCHANGE_H
@@ -17,7 +29,8 @@
 
 enum exchange_algorithm {
     EXCHANGE_TREE,
-    EXCHANGE_RING, /* sums in ring order: breaks the same-bits promise; for comparison only */
+    EXCHANGE_RING, /* sums in ring order: breaks the same-bits promise; for comparison only. No
+                      memory is shared */
 };
 
 #define EXCHANGE_SMALL_BUCKET 2048 /* 8 KiB: the time of such a message is latency */
@@ -26,45 +39,95 @@ struct exchange_options {
     enum exchange_algorithm algorithm;
     int leaves;         /* M */
     size_t vector_size; /* floats */
-    size_t bucket_size; /* floats a bucket, at least 1, and below 2 GiB */
-    /* Buckets up to so many floats are not halved where P is a power of two: every rank sends and
-     * adds all of it, the same tree in half as many messages. EXCHANGE_SMALL_BUCKET, or 0: none. */
+    size_t bucket_size; /* floats a bucket, at least 1, and below 2 GiB; rounded up to `grain` */
+    /* Columns up to so many floats are not halved: every node sends and adds all of it, the same
+     * tree in half as many messages, and owns it. EXCHANGE_SMALL_BUCKET, or 0: none. */
     size_t small_bucket;
+    size_t grain; /* everything is cut at multiples of so many floats; 0: 1 */
+    int vectors;  /* that this rank wants; at least its maximal subtrees, which 0 stands for */
+    int threads;  /* that add and make results; 0: 1 */
+    bool alone;   /* share no memory though the transport could */
+    bool hold;    /* no result is made before exchange_finish: see exchange_finish_sums */
 };
 
 struct exchange;
 
-/* Takes all the memory it will need: scratch for EXCHANGE_SLOTS buckets, the most that are under
- * way at a time. STATUS_USAGE where there are more ranks than leaves, or sizes out of range. */
+/* [all] Takes all the memory it will need: the vectors, and scratch for EXCHANGE_SLOTS columns, the
+ * most that are under way at a time. Where a rank cannot share memory, all stand alone.
+ * STATUS_USAGE where there are more ranks than leaves, or sizes out of range. */
 #define EXCHANGE_SLOTS 8
 status exchange_create(struct exchange **exchange, struct transport *transport,
     const struct exchange_options *options);
 void exchange_destroy(struct exchange *exchange);
 
-/* Begins a step of `pictures` pictures. partial[k] is the sum over the rank's k-th maximal aligned
- * subtree (tree_cover of the rank's run): whole vectors, overwritten as they are used. A subtree
- * without pictures is never read. The sum over all leaves ends in `sum`, which may be partial[0]
- * and is otherwise apart from all of them; zero where there are no pictures at all. */
+/* This rank's vectors, for its partial sums; and the vector of results, which ranks that share
+ * memory have together. They live as long as the exchange. */
+float *exchange_vector(struct exchange *exchange, int index);
+float *exchange_results(struct exchange *exchange);
+/* Why no memory is shared though it was to be; NULL: nothing went wrong. */
+const char *exchange_problem(const struct exchange *exchange);
+
+/* Makes results[0 .. count) of the sums sum[0 .. count): elements from `from` on of the vector, any
+ * cut at multiples of the grain. Called on several threads at a time; must not touch anything else
+ * of the exchange. */
+struct exchange_maker {
+    void (*make)(void *context, float *results, const float *sum, size_t from, size_t count);
+    void *context;
+};
+
+/* Begins a step of `pictures` pictures. Vector k holds the sum over the rank's k-th maximal aligned
+ * subtree (tree_cover of the rank's run), overwritten as it is used; of a subtree without pictures
+ * it is never read. `maker` NULL: the results are the sums, and zero where there are no pictures at
+ * all; else it is borrowed until the end, and called where there are any. */
 status exchange_begin(
-    struct exchange *exchange, float *sum, float *const *partial, int64_t pictures);
-/* Elements [from, to) of every partial are final: starts every bucket that is now complete. Ranges
- * come in order from 0 without gaps. */
+    struct exchange *exchange, int64_t pictures, const struct exchange_maker *maker);
+/* Elements [from, to) of every vector are final, and this rank has no more use for these elements
+ * of the present results: starts every bucket that is now complete. Ranges come in order from 0
+ * without gaps. */
 status exchange_ready(struct exchange *exchange, size_t from, size_t to);
-/* Moves all buckets on as far as they go without waiting. */
+/* Moves everything on as far as it goes without waiting. */
 status exchange_progress(struct exchange *exchange);
-/* Waits for all buckets. */
+/* [all] Waits until all results are there for this rank, and its vectors are its own again. */
 status exchange_finish(struct exchange *exchange);
+/* [all] With `hold`, before exchange_finish: waits for the sums of this rank's own pieces. They are
+ * in *sums, a whole vector of which only these elements count. */
+status exchange_finish_sums(struct exchange *exchange, float **sums);
+/* [all] All of it at once, for small vectors (validation): begin, ready, finish. */
+status exchange_sum(struct exchange *exchange, int64_t pictures);
 
-/* All of it at once, for small vectors (validation): begin, ready, finish. */
-status exchange_sum(struct exchange *exchange, float *sum, float *const *partial, int64_t pictures);
+/* The pieces that this rank makes results of: [*from, *to) is piece 0 <= i < exchange_pieces, may
+ * be empty. With small columns a piece is several nodes'. */
+size_t exchange_pieces(const struct exchange *exchange);
+void exchange_piece(size_t *from, size_t *to, const struct exchange *exchange, size_t i);
 
-/* Buckets now under way, and the most that ever were at one time. */
+/* Vectors that lie in pieces with those who own them, as momentum does (owners.c). */
+
+/* [all] Brings elements [from, to) to packed[0 ..] on rank 0, from `vector` of their owners. */
+status exchange_collect(
+    struct exchange *exchange, float *packed, const float *vector, size_t from, size_t to);
+/* [all] Brings them from packed[0 ..] of rank 0 to `vector` of their owners. */
+status exchange_deal(
+    struct exchange *exchange, float *vector, const float *packed, size_t from, size_t to);
+/* [all] Brings rank 0's results to all. */
+status exchange_spread(struct exchange *exchange);
+/* [all] Brings all of it to all: to *whole, which is the place of partial sums, good until the next
+ * step and the same memory for ranks that share it. */
+status exchange_assemble(struct exchange *exchange, float **whole, const float *vector);
+
+/* Columns now under way, and the most that ever were at one time. */
 int exchange_in_flight(const struct exchange *exchange);
 int exchange_most_in_flight(const struct exchange *exchange);
+
+/* The nodes as an exchange sees them: those of the transport, or every rank for itself. */
+struct exchange_map {
+    int rank, ranks, nodes;
+    const int *first; /* [nodes + 1]: the ranks of a node */
+};
+struct exchange_map exchange_get_map(const struct exchange *exchange);
 
 /* The bytes that the algorithm makes this rank send for one step of `pictures` pictures: the
  * formula, worked out apart from the code that sends. */
 int64_t exchange_bytes(
-    const struct exchange_options *options, int rank, int ranks, int64_t pictures);
+    const struct exchange_options *options, const struct exchange_map *map, int64_t pictures);
 
 #endif

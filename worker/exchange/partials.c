@@ -1,133 +1,138 @@
-/* Any number of ranks. A rank's run of leaves is a few maximal subtrees, which no rank may add up
- * by itself. So each bucket is cut into P slices; every rank sends the slices of all its partials
- * to the slices' owners; the owner adds them up as the tree says; the slices are gathered:
+/* Any number of nodes, of any number of ranks. A node's run of leaves is a few maximal subtrees,
+ * which no node may add up by itself. So each column is cut into as many slices as there are nodes;
+ * every node sends the slices of all its partials to the slices' owners; the owner adds them up as
+ * the tree says, and what is made of the sums is gathered:
  *
- *     P = 3, M = 8    rank 0: leaves 0 1       rank 1: leaves 2 3 4       rank 2: leaves 5 6 7
+ *     3 nodes, M = 8  node 0: leaves 0 1       node 1: leaves 2 3 4       node 2: leaves 5 6 7
  *     subtrees                [0 1]                    [2 3] [4]                  [5] [6 7]
  *     owner of a slice adds   ([0 1] + [2 3]) + (([4] + [5]) + [6 7])
  *
- * Bytes: a rank sends its subtrees, not one vector, so up to log2(M) times what halving sends.
+ * Bytes: a node sends its subtrees, not one vector, so up to log2(M) times what halving sends.
  */
 #include "worker/exchange/algorithm.h"
 
 enum phase { PHASE_REDUCE, PHASE_GATHER };
-
-/* bucket->step: 0, then ADDING with `counter` holding what was added so far, then GATHERING. */
-enum { START, ADDING, GATHERING };
 
 static bool subtree_filled(const struct plan *plan, int subtree) {
     return plan->subtree[subtree].first < plan->filled;
 }
 
 static bool subtree_mine(const struct plan *plan, int subtree) {
-    return subtree >= plan->first_subtree[plan->rank] &&
-           subtree < plan->first_subtree[plan->rank + 1];
+    return subtree >= plan->first_subtree[plan->node] &&
+           subtree < plan->first_subtree[plan->node + 1];
 }
 
-static size_t slice_size(size_t size, int rank, int ranks) {
-    return slice_start(size, rank + 1, ranks) - slice_start(size, rank, ranks);
+static struct range owned(const struct plan *plan, size_t size, int node) {
+    return slice_range(size, plan->grain, node, plan->nodes);
 }
 
-static size_t longest_slice(size_t size, int ranks) {
-    return size / (size_t)ranks + 1;
+static size_t slice_size(const struct plan *plan, size_t size, int node) {
+    struct range range = owned(plan, size, node);
+    return range.to - range.from;
+}
+
+static size_t longest_slice(const struct plan *plan, size_t size) {
+    size_t longest = (size / (size_t)plan->nodes / plan->grain + 2) * plan->grain;
+    return longest < size ? longest : size;
 }
 
 static void need(size_t *scratch, size_t *requests, const struct plan *plan, size_t size) {
-    int own = plan->first_subtree[plan->rank + 1] - plan->first_subtree[plan->rank];
-    int all = plan->first_subtree[plan->ranks];
-    *scratch = (size_t)(all - own) * longest_slice(size, plan->ranks);
-    /* Of other ranks' subtrees and to other ranks; the gather needs fewer. */
-    *requests = (size_t)all + (size_t)own * (size_t)plan->ranks + 2 * (size_t)plan->ranks;
+    int own = plan->first_subtree[plan->node + 1] - plan->first_subtree[plan->node];
+    int all = plan->first_subtree[plan->nodes];
+    *scratch = (size_t)(all - own) * longest_slice(plan, size);
+    /* Of other nodes' subtrees and to other nodes; the gather needs fewer. */
+    *requests = (size_t)all + (size_t)own * (size_t)plan->nodes + 2 * (size_t)plan->nodes;
 }
 
 /* Where the slice of a subtree lies at its owner: in place, or in scratch as it was received. */
-static float *slice_of(const struct bucket *bucket, const struct plan *plan, int subtree) {
-    int first = plan->first_subtree[plan->rank], end = plan->first_subtree[plan->rank + 1];
+static float *slice_of(const struct column *column, const struct plan *plan, int subtree) {
+    int first = plan->first_subtree[plan->node], end = plan->first_subtree[plan->node + 1];
     if (subtree_mine(plan, subtree)) {
-        return bucket->partial[subtree - first] +
-               slice_start(bucket->size, plan->rank, plan->ranks);
+        return column->partial[subtree - first] + owned(plan, column->size, plan->node).from;
     }
     int place = subtree < first ? subtree : subtree - (end - first);
-    return bucket->scratch + (size_t)place * longest_slice(bucket->size, plan->ranks);
+    return column->scratch + (size_t)place * longest_slice(plan, column->size);
 }
 
 /* One request for each subtree, in the order in which they are added, then the sends. */
-static status start_reduce(struct bucket *bucket, const struct plan *plan) {
-    size_t own_size = slice_size(bucket->size, plan->rank, plan->ranks);
-    for (int rank = 0; rank < plan->ranks; rank++) {
-        for (int s = plan->first_subtree[rank]; s < plan->first_subtree[rank + 1]; s++) {
-            bool comes = rank != plan->rank && subtree_filled(plan, s);
-            TRY(bucket_receive(
-                bucket, plan, rank, PHASE_REDUCE, slice_of(bucket, plan, s), comes ? own_size : 0));
+static status start_reduce(struct column *column, const struct plan *plan) {
+    size_t own_size = slice_size(plan, column->size, plan->node);
+    for (int node = 0; node < plan->nodes; node++) {
+        for (int s = plan->first_subtree[node]; s < plan->first_subtree[node + 1]; s++) {
+            bool comes = node != plan->node && subtree_filled(plan, s);
+            TRY(column_receive(
+                column, plan, node, PHASE_REDUCE, slice_of(column, plan, s), comes ? own_size : 0));
         }
     }
-    int first = plan->first_subtree[plan->rank], end = plan->first_subtree[plan->rank + 1];
-    for (int distance = 1; distance < plan->ranks; distance++) {
-        int owner = (plan->rank + distance) % plan->ranks;
+    int first = plan->first_subtree[plan->node], end = plan->first_subtree[plan->node + 1];
+    for (int distance = 1; distance < plan->nodes; distance++) {
+        int owner = (plan->node + distance) % plan->nodes;
+        struct range theirs = owned(plan, column->size, owner);
         for (int s = first; s < end && subtree_filled(plan, s); s++) {
-            TRY(bucket_send(bucket, plan, owner, PHASE_REDUCE,
-                bucket->partial[s - first] + slice_start(bucket->size, owner, plan->ranks),
-                slice_size(bucket->size, owner, plan->ranks)));
+            TRY(column_send(column, plan, owner, PHASE_REDUCE,
+                column->partial[s - first] + theirs.from, theirs.to - theirs.from));
         }
     }
     return STATUS_OK;
 }
 
 /* Adds subtree `s`, the next from the left, and all that is complete by it. */
-static void add_subtree(struct bucket *bucket, const struct plan *plan, int s) {
-    struct tree_counter *counter = &bucket->counter;
+static void add_subtree(struct column *column, const struct plan *plan, int s) {
+    struct tree_counter *counter = &column->counter;
     int into, from;
-    bucket->slice[tree_counter_push(counter, plan->subtree[s])] = slice_of(bucket, plan, s);
+    column->slice[tree_counter_push(counter, plan->subtree[s])] = slice_of(column, plan, s);
     while (tree_counter_merge(counter, &into, &from)) {
         if (counter->stack[from].first < plan->filled) {
-            vector_add(bucket->slice[into], bucket->slice[into], bucket->slice[from],
-                slice_size(bucket->size, plan->rank, plan->ranks));
+            vector_add(column->slice[into], column->slice[into], column->slice[from],
+                slice_size(plan, column->size, plan->node));
         }
     }
 }
 
-static status start_gather(struct bucket *bucket, const struct plan *plan) {
-    size_t own = slice_start(bucket->size, plan->rank, plan->ranks);
-    size_t own_size = slice_size(bucket->size, plan->rank, plan->ranks);
-    vector_copy(bucket->sum + own, bucket->slice[0], own_size);
-    bucket_reuse_requests(bucket);
-    for (int distance = 1; distance < plan->ranks; distance++) {
-        int to = (plan->rank + distance) % plan->ranks;
-        int from = (plan->rank + plan->ranks - distance) % plan->ranks;
-        TRY(bucket_receive(bucket, plan, from, PHASE_GATHER,
-            bucket->sum + slice_start(bucket->size, from, plan->ranks),
-            slice_size(bucket->size, from, plan->ranks)));
-        TRY(bucket_send(bucket, plan, to, PHASE_GATHER, bucket->sum + own, own_size));
+static status reduce(struct column *column, const struct plan *plan, bool *done) {
+    int subtrees = plan->first_subtree[plan->nodes];
+    bool arrived = true;
+    *done = false;
+    if (!column->started) {
+        TRY(start_reduce(column, plan));
+        column->started = true;
+    }
+    while (arrived && column->added < subtrees) {
+        TRY(column_test(column, plan, column->added + 1, &arrived));
+        if (arrived) {
+            add_subtree(column, plan, column->added++);
+        }
+    }
+    if (arrived) {
+        TRY(column_test(column, plan, column->request_count, done));
+    }
+    if (*done) {
+        struct range own = owned(plan, column->size, plan->node);
+        vector_copy(column->partial[0] + own.from, column->slice[0], own.to - own.from);
     }
     return STATUS_OK;
 }
 
-static status advance(struct bucket *bucket, const struct plan *plan, bool *done) {
-    int subtrees = plan->first_subtree[plan->ranks];
-    *done = false;
-    if (bucket->step == START) {
-        TRY(start_reduce(bucket, plan));
-        bucket->step = ADDING;
+static status start_gather(struct column *column, const struct plan *plan) {
+    struct range own = owned(plan, column->size, plan->node);
+    column_reuse_requests(column);
+    for (int distance = 1; distance < plan->nodes; distance++) {
+        int to = (plan->node + distance) % plan->nodes;
+        int from = (plan->node + plan->nodes - distance) % plan->nodes;
+        struct range theirs = owned(plan, column->size, from);
+        TRY(column_receive(
+            column, plan, from, PHASE_GATHER, column->out + theirs.from, theirs.to - theirs.from));
+        TRY(column_send(column, plan, to, PHASE_GATHER, column->out + own.from, own.to - own.from));
     }
-    if (bucket->step == ADDING) {
-        bool arrived = true;
-        while (arrived && bucket->added < subtrees) {
-            TRY(bucket_test(bucket, plan, bucket->added + 1, &arrived));
-            if (arrived) {
-                add_subtree(bucket, plan, bucket->added++);
-            }
-        }
-        if (arrived) {
-            /* What is still being sent may lie where the gather writes. */
-            TRY(bucket_test(bucket, plan, bucket->request_count, &arrived));
-        }
-        if (!arrived) {
-            return STATUS_OK;
-        }
-        TRY(start_gather(bucket, plan));
-        bucket->step = GATHERING;
-    }
-    return bucket_test(bucket, plan, bucket->request_count, done);
+    return STATUS_OK;
 }
 
-const struct algorithm algorithm_partials = {need, advance};
+static status gather(struct column *column, const struct plan *plan, bool *done) {
+    if (!column->started) {
+        TRY(start_gather(column, plan));
+        column->started = true;
+    }
+    return column_test(column, plan, column->request_count, done);
+}
+
+const struct algorithm algorithm_partials = {need, reduce, gather, owned, false};

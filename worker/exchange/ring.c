@@ -1,6 +1,6 @@
-/* The ring, for comparison only: each slice goes once round all ranks, each adding its own, then
- * once more round to all. Every slice is added up in another order, and none in the order of the
- * tree: from three ranks on the bits differ.
+/* The ring, for comparison only: each slice goes once round all nodes, each adding its own, then
+ * what is made of it goes once more round to all. Every slice is added up in another order, and
+ * none in the order of the tree: from three nodes on the bits differ.
  */
 #include "worker/exchange/algorithm.h"
 
@@ -8,76 +8,89 @@
 
 enum phase { PHASE_REDUCE, PHASE_GATHER };
 
-/* The rank's own sum, from left to right; zero where it has no pictures. */
-static void add_up_own(struct bucket *bucket, const struct plan *plan) {
-    int first = plan->first_subtree[plan->rank], end = plan->first_subtree[plan->rank + 1];
-    if (plan_rank_filled(plan, plan->rank)) {
-        vector_copy(bucket->sum, bucket->partial[0], bucket->size);
-    } else {
-        memset(bucket->sum, 0, bucket->size * sizeof *bucket->sum);
+/* The node's own sum, from left to right, in partial[0]; zero where it has no pictures. */
+static void add_up_own(struct column *column, const struct plan *plan) {
+    int first = plan->first_subtree[plan->node], end = plan->first_subtree[plan->node + 1];
+    float *sum = column->partial[0];
+    if (!plan_node_filled(plan, plan->node)) {
+        memset(sum, 0, column->size * sizeof *sum);
     }
     for (int s = first + 1; s < end && plan->subtree[s].first < plan->filled; s++) {
-        vector_add(bucket->sum, bucket->sum, bucket->partial[s - first], bucket->size);
+        vector_add(sum, sum, column->partial[s - first], column->size);
     }
 }
-
-struct piece {
-    float *values;
-    size_t count;
-};
 
 /* The slice number `slice`, which may lie up to 2 P below zero. */
-static struct piece piece(const struct bucket *bucket, const struct plan *plan, int slice) {
-    int owner = (slice + 2 * plan->ranks) % plan->ranks;
-    size_t from = slice_start(bucket->size, owner, plan->ranks);
-    return (struct piece){
-        bucket->sum + from, slice_start(bucket->size, owner + 1, plan->ranks) - from};
+static struct range slice_number(const struct plan *plan, size_t size, int slice) {
+    return slice_range(size, plan->grain, (slice + 2 * plan->nodes) % plan->nodes, plan->nodes);
 }
 
-/* In step i < P - 1 rank r sends slice r - i and adds slice r - i - 1 to what it has; after them
- * it has the sum of slice r + 1, and sends on slice r + 1 - i in step i of the second round. */
-static status start(struct bucket *bucket, const struct plan *plan) {
-    int ranks = plan->ranks, round = ranks - 1, step = bucket->step;
-    int right = (plan->rank + 1) % ranks, left = (plan->rank + ranks - 1) % ranks;
-    bool reduce = step < round;
-    int slice = reduce ? plan->rank - step : plan->rank + 1 - (step - round);
-    struct piece out = piece(bucket, plan, slice), in = piece(bucket, plan, slice - 1);
-    int phase = reduce ? PHASE_REDUCE : PHASE_GATHER;
-    bucket_reuse_requests(bucket);
-    TRY(bucket_receive(bucket, plan, left, phase, reduce ? bucket->scratch : in.values, in.count));
-    return bucket_send(bucket, plan, right, phase, out.values, out.count);
+/* In step i node n sends slice `first` - i to the right and takes the one before it from the left.
+ */
+static status start(struct column *column, const struct plan *plan, int first, int phase,
+    float *from, float *into, bool in_place) {
+    int right = (plan->node + 1) % plan->nodes;
+    int left = (plan->node + plan->nodes - 1) % plan->nodes;
+    struct range out = slice_number(plan, column->size, first - column->step);
+    struct range in = slice_number(plan, column->size, first - column->step - 1);
+    column_reuse_requests(column);
+    TRY(column_receive(
+        column, plan, left, phase, into + (in_place ? in.from : 0), in.to - in.from));
+    return column_send(column, plan, right, phase, from + out.from, out.to - out.from);
 }
 
-static status advance(struct bucket *bucket, const struct plan *plan, bool *done) {
-    int round = plan->ranks - 1;
-    if (bucket->step == 0 && !bucket->started) {
-        add_up_own(bucket, plan);
+/* After P - 1 steps node n has the sum of slice n + 1. */
+static status reduce(struct column *column, const struct plan *plan, bool *done) {
+    float *sum = column->partial[0];
+    *done = false;
+    if (column->step == 0 && !column->started) {
+        add_up_own(column, plan);
     }
-    while (bucket->step < 2 * round) {
-        if (!bucket->started) {
-            TRY(start(bucket, plan));
-            bucket->started = true;
-        }
+    while (column->step < plan->nodes - 1) {
         bool arrived;
-        TRY(bucket_test(bucket, plan, bucket->request_count, &arrived));
+        if (!column->started) {
+            TRY(start(column, plan, plan->node, PHASE_REDUCE, sum, column->scratch, false));
+            column->started = true;
+        }
+        TRY(column_test(column, plan, column->request_count, &arrived));
         if (!arrived) {
-            *done = false;
             return STATUS_OK;
         }
-        if (bucket->step < round) {
-            struct piece in = piece(bucket, plan, plan->rank - bucket->step - 1);
-            vector_add(in.values, in.values, bucket->scratch, in.count);
+        struct range in = slice_number(plan, column->size, plan->node - column->step - 1);
+        vector_add(sum + in.from, sum + in.from, column->scratch, in.to - in.from);
+        column->started = false;
+        column->step++;
+    }
+    *done = true;
+    return STATUS_OK;
+}
+
+static status gather(struct column *column, const struct plan *plan, bool *done) {
+    *done = false;
+    while (column->step < plan->nodes - 1) {
+        bool arrived;
+        if (!column->started) {
+            TRY(start(column, plan, plan->node + 1, PHASE_GATHER, column->out, column->out, true));
+            column->started = true;
         }
-        bucket->started = false;
-        bucket->step++;
+        TRY(column_test(column, plan, column->request_count, &arrived));
+        if (!arrived) {
+            return STATUS_OK;
+        }
+        column->started = false;
+        column->step++;
     }
     *done = true;
     return STATUS_OK;
 }
 
 static void need(size_t *scratch, size_t *requests, const struct plan *plan, size_t size) {
-    *scratch = size / (size_t)plan->ranks + 1;
+    *scratch = (size / (size_t)plan->nodes / plan->grain + 2) * plan->grain;
     *requests = 2;
 }
 
-const struct algorithm algorithm_ring = {need, advance};
+static struct range owned(const struct plan *plan, size_t size, int node) {
+    return slice_number(plan, size, node + 1);
+}
+
+const struct algorithm algorithm_ring = {need, reduce, gather, owned, false};

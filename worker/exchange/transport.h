@@ -24,10 +24,15 @@ struct transport {
     int rank, ranks;
     int node, nodes;           /* of this rank, by number; ranks of a node are neighbours */
     int node_rank, node_ranks; /* among the ranks of the node */
+    const int *node_first;     /* [nodes + 1]: node n has the ranks node_first[n] .. [n + 1] - 1 */
+    bool shares_memory;        /* ranks of a node may share memory: see share.h */
     const char *host;          /* of this rank, for messages */
     struct activity *activity; /* of this rank: who waits marks it; NULL: nobody looks */
     /* Payload bytes handed to send since the transport was made. */
     int64_t bytes_sent, bytes_received;
+    /* Calls of `pause` since something last came: the longer a wait, the longer a pause. Who sees
+     * something come without `test` sets it to 0. */
+    int pauses;
     status (*send)(struct transport *transport, struct transport_request *request, int peer,
         int tag, const void *bytes, size_t size);
     status (*receive)(struct transport *transport, struct transport_request *request, int peer,
@@ -56,6 +61,8 @@ enum transport_tag {
     TRANSPORT_TAG_NUMBERS = 40,
     TRANSPORT_TAG_CLOCK = 48,
     TRANSPORT_TAG_TIMELINE = 49,
+    TRANSPORT_TAG_SHARE = 50,
+    TRANSPORT_TAG_VECTOR = 52,
     TRANSPORT_TAG_EXCHANGE = 64,
 };
 
@@ -64,14 +71,20 @@ enum transport_tag {
 
 /* Over MPI_COMM_WORLD (duplicated): collective. MPI must be initialised. Ranks are ordered by
  * (node, rank on the node), so that subtrees stay inside a node; `transport->rank` is that order,
- * and rank 0 is MPI's rank 0. Errors of MPI are STATUS_PEER. */
+ * and rank 0 is MPI's rank 0. Errors of MPI are STATUS_PEER.
+ *
+ * For tests, CONVOY_TEST_NODES pretends that the ranks of one node are on several: "2,3,1" gives
+ * two to the first, three to the second, one to the third; whoever is left over is on the last.
+ * STATUS_USAGE where it is no such list, or names more ranks than there are. */
 status transport_mpi_create(struct transport **transport);
 
-/* `ranks` transports inside one process, one a thread, as if all were on one node (each names its
- * own host, so that messages can be told apart). A send is complete when it has been received:
- * nothing is buffered, so that what would hang or race over a network does so here. `delay_seed`
- * (0: none) holds messages back for a random number of looks, for tests. Errors: sizes that differ
- * at the two ends. Each is destroyed by itself; the last takes what they share with it. */
-status transport_memory_create(struct transport **transports, int ranks, uint64_t delay_seed);
+/* `ranks` transports inside one process, one a thread, as if on nodes of node_ranks[0], [1], ...
+ * ranks (NULL: all on one). Each names its own host, so that messages can be told apart. A send is
+ * complete when it has been received: nothing is buffered, so that what would hang or race over a
+ * network does so here. `delay_seed` (0: none) holds messages back for a random number of looks,
+ * for tests. Errors: sizes that differ at the two ends. Each is destroyed by itself; the last takes
+ * what they share with it. */
+status transport_memory_create(
+    struct transport **transports, int ranks, const int *node_ranks, uint64_t delay_seed);
 
 #endif

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <time.h>
 
+#define YIELDS 100 /* before a pause sleeps */
+
 /* One end of a message: a send or a receive that was posted. It belongs to its request, and stands
  * in one list of the receiving rank until it is matched. */
 struct end {
@@ -36,6 +38,7 @@ struct world {
     int alive;
     bool delays;
     unsigned short random[3]; /* of nrand48 */
+    int *node_first;          /* [nodes + 1] */
     struct memory_transport rank[];
 };
 
@@ -134,6 +137,7 @@ static status memory_test(
     if (!*done) {
         return STATUS_OK;
     }
+    transport->pauses = 0;
     size_t size = end->size, other_size = end->other_size;
     bool receive = end->receive;
     int tag = end->tag;
@@ -157,8 +161,9 @@ static void memory_pause(struct transport *transport) {
         until.tv_sec++;
     }
     pthread_mutex_lock(&world->mutex);
-    /* A delayed message comes by being looked for: no news tells of it. */
-    bool wait = !own->news && !world->delays;
+    /* A delayed message comes by being looked for: no news tells of it. Nor does any of what a
+     * neighbour writes into shared memory, which is soon there. */
+    bool wait = !own->news && !world->delays && transport->pauses++ > YIELDS;
     if (wait) {
         pthread_cond_timedwait(&own->changed, &world->mutex, &until);
     }
@@ -197,13 +202,46 @@ static void memory_destroy(struct transport *transport) {
         pthread_cond_destroy(&world->rank[r].changed);
     }
     pthread_mutex_destroy(&world->mutex);
+    free(world->node_first);
     free(world);
 }
 
-status transport_memory_create(struct transport **transports, int ranks, uint64_t delay_seed) {
+/* The first rank of every node, and after the last all ranks. */
+static int number_nodes(int *first, int ranks, const int *node_ranks) {
+    int nodes = 0;
+    first[0] = 0;
+    while (first[nodes] < ranks) {
+        first[nodes + 1] = node_ranks != NULL ? first[nodes] + node_ranks[nodes] : ranks;
+        nodes++;
+    }
+    return nodes;
+}
+
+static void place(struct transport *base, const struct world *world, int nodes, int rank) {
+    int node = 0;
+    while (world->node_first[node + 1] <= rank) {
+        node++;
+    }
+    base->node = node;
+    base->nodes = nodes;
+    base->node_rank = rank - world->node_first[node];
+    base->node_ranks = world->node_first[node + 1] - world->node_first[node];
+    base->node_first = world->node_first;
+}
+
+status transport_memory_create(
+    struct transport **transports, int ranks, const int *node_ranks, uint64_t delay_seed) {
     struct world *world;
-    TRY(memory_allocate(
-        (void **)&world, 1, sizeof *world + (size_t)ranks * sizeof(struct memory_transport)));
+    int *node_first;
+    TRY(MEMORY_ALLOCATE(&node_first, (size_t)ranks + 1));
+    status result = memory_allocate(
+        (void **)&world, 1, sizeof *world + (size_t)ranks * sizeof(struct memory_transport));
+    if (result != STATUS_OK) {
+        free(node_first);
+        return result;
+    }
+    int nodes = number_nodes(node_first, ranks, node_ranks);
+    world->node_first = node_first;
     pthread_mutex_init(&world->mutex, NULL);
     world->alive = ranks;
     world->delays = delay_seed != 0;
@@ -218,9 +256,7 @@ status transport_memory_create(struct transport **transports, int ranks, uint64_
         own->base = (struct transport){
             .rank = r,
             .ranks = ranks,
-            .nodes = 1,
-            .node_rank = r,
-            .node_ranks = ranks,
+            .shares_memory = true,
             .host = own->host,
             .send = memory_send,
             .receive = memory_receive,
@@ -229,6 +265,7 @@ status transport_memory_create(struct transport **transports, int ranks, uint64_
             .abort = memory_abort,
             .destroy = memory_destroy,
         };
+        place(&own->base, world, nodes, r);
         transports[r] = &own->base;
     }
     return STATUS_OK;

@@ -18,7 +18,7 @@
 struct mpi_transport {
     struct transport base;
     MPI_Comm communicator;
-    int pauses; /* since something last arrived */
+    int *node_first; /* [nodes + 1] */
     long sleep_nsec;
     char host[MPI_MAX_PROCESSOR_NAME];
 };
@@ -88,14 +88,14 @@ static status mpi_test(struct transport *transport, struct transport_request *re
     if (flag) {
         *request = (struct transport_request){0};
         *done = true;
-        mpi_transport(transport)->pauses = 0;
+        transport->pauses = 0;
     }
     return STATUS_OK;
 }
 
 static void mpi_pause(struct transport *transport) {
     struct mpi_transport *own = mpi_transport(transport);
-    if (own->pauses++ < YIELDS) {
+    if (transport->pauses++ < YIELDS) {
         own->sleep_nsec = SLEEP_NSEC;
         sched_yield();
         return;
@@ -111,34 +111,80 @@ static void mpi_abort(struct transport *transport, int code) {
 
 static void mpi_destroy(struct transport *transport) {
     MPI_Comm_free(&mpi_transport(transport)->communicator);
+    free(mpi_transport(transport)->node_first);
     free(transport);
 }
 
-/* Orders the ranks by (node, rank on the node) and counts. A node goes by the lowest world rank on
- * it, so the node of world rank 0 comes first; ties of a split are broken by world rank. */
-static status order_by_node(struct mpi_transport *own) {
+/* Orders the ranks by (node, rank on the node). A node goes by the lowest world rank on it, so the
+ * node of world rank 0 comes first; ties of a split are broken by world rank. */
+static status order_by_node(struct mpi_transport *own, MPI_Comm node) {
     struct transport *base = &own->base;
-    MPI_Comm node;
-    int world_rank, leader, numbered;
-    MPI_Comm_rank(MPI_COMM_WORLD, &world_rank);
-    TRY(check(
-        MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, world_rank, MPI_INFO_NULL, &node),
-        "MPI_Comm_split_type"));
-    MPI_Comm_rank(node, &base->node_rank);
-    MPI_Comm_size(node, &base->node_ranks);
-    leader = world_rank;
+    int leader;
+    MPI_Comm_rank(MPI_COMM_WORLD, &leader);
     MPI_Bcast(&leader, 1, MPI_INT, 0, node);
     TRY(check(MPI_Comm_split(MPI_COMM_WORLD, 0, leader, &own->communicator), "MPI_Comm_split"));
     MPI_Comm_set_errhandler(own->communicator, MPI_ERRORS_RETURN);
     MPI_Comm_rank(own->communicator, &base->rank);
     MPI_Comm_size(own->communicator, &base->ranks);
-    int first = base->node_rank == 0;
-    TRY(check(MPI_Allreduce(&first, &base->nodes, 1, MPI_INT, MPI_SUM, own->communicator),
-        "MPI_Allreduce"));
-    TRY(check(MPI_Scan(&first, &numbered, 1, MPI_INT, MPI_SUM, own->communicator), "MPI_Scan"));
-    base->node = numbered - 1;
-    MPI_Comm_free(&node);
     return STATUS_OK;
+}
+
+/* The nodes that CONVOY_TEST_NODES pretends: whether this rank is the first of one. */
+static status pretend_first(bool *first, const char *text, int rank, int ranks) {
+    int next = 0;
+    *first = false;
+    for (const char *at = text; *at != '\0' && next < ranks;) {
+        char *end;
+        long count = strtol(at, &end, 10);
+        if (end == at || count < 1 || count > ranks - next || (*end != ',' && *end != '\0')) {
+            FAIL(STATUS_USAGE, "CONVOY_TEST_NODES is '%s': must be numbers of ranks, %d in all",
+                text, ranks);
+        }
+        *first = *first || rank == next;
+        next += (int)count;
+        at = *end == ',' ? end + 1 : end;
+    }
+    return STATUS_OK;
+}
+
+/* Tells every rank which one is the first of its node, and counts. */
+static status number_nodes(struct mpi_transport *own, bool first) {
+    struct transport *base = &own->base;
+    int mine = first, *is_first;
+    TRY(MEMORY_ALLOCATE(&own->node_first, (size_t)base->ranks + 1));
+    TRY(MEMORY_ALLOCATE(&is_first, (size_t)base->ranks));
+    status result = check(
+        MPI_Allgather(&mine, 1, MPI_INT, is_first, 1, MPI_INT, own->communicator), "MPI_Allgather");
+    for (int r = 0; r < base->ranks && result == STATUS_OK; r++) {
+        if (is_first[r]) {
+            own->node_first[base->nodes++] = r;
+        }
+        base->node = r <= base->rank ? base->nodes - 1 : base->node;
+    }
+    free(is_first);
+    TRY(result);
+    own->node_first[base->nodes] = base->ranks;
+    base->node_first = own->node_first;
+    base->node_rank = base->rank - own->node_first[base->node];
+    base->node_ranks = own->node_first[base->node + 1] - own->node_first[base->node];
+    return STATUS_OK;
+}
+
+static status find_place(struct mpi_transport *own) {
+    MPI_Comm node;
+    int node_rank;
+    TRY(check(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node),
+        "MPI_Comm_split_type"));
+    MPI_Comm_rank(node, &node_rank);
+    status result = order_by_node(own, node);
+    MPI_Comm_free(&node);
+    TRY(result);
+    bool first = node_rank == 0;
+    const char *pretended = getenv("CONVOY_TEST_NODES");
+    if (pretended != NULL) {
+        TRY(pretend_first(&first, pretended, own->base.rank, own->base.ranks));
+    }
+    return number_nodes(own, first);
 }
 
 status transport_mpi_create(struct transport **transport) {
@@ -146,6 +192,7 @@ status transport_mpi_create(struct transport **transport) {
     struct mpi_transport *own;
     TRY(MEMORY_ALLOCATE(&own, 1));
     own->base = (struct transport){
+        .shares_memory = true,
         .host = own->host,
         .send = mpi_send,
         .receive = mpi_receive,
@@ -157,10 +204,11 @@ status transport_mpi_create(struct transport **transport) {
     int length;
     MPI_Get_processor_name(own->host, &length);
     status result;
-    TRY_TO(failed, result, order_by_node(own));
+    TRY_TO(failed, result, find_place(own));
     *transport = &own->base;
     return STATUS_OK;
 failed:
+    free(own->node_first);
     free(own);
     return result;
 }
