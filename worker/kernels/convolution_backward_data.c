@@ -25,6 +25,7 @@ static struct sweep_taps phase_taps(const struct convolution *c, const struct ch
         .row_step = phase->height.offset_step * row_stride,
         .column_step = phase->width.taps == 1 ? CHANNEL_BLOCK /* one tap is a run of its own, too */
                                               : (ptrdiff_t)phase->width.offset_step * CHANNEL_BLOCK,
+        .lanes = CHANNEL_BLOCK,
         .width = channel_tile_width(tile),
     };
 }

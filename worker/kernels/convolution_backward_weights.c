@@ -1,4 +1,5 @@
 #include "base/cpu.h"
+#include "worker/kernels/convolution_operand.h"
 #include "worker/kernels/winograd_plan.h"
 
 #include <omp.h>
@@ -20,6 +21,7 @@ struct chain {
 
 /* The chains of a pass, the same for every tile. */
 struct chains {
+    const struct operand *input, *gradient;
     struct product_block *blocks; /* runs of output pixels, and one more, to look ahead */
     struct chain *chain;
     int *leaf; /* [leaves + 1]: chains leaf[l] .. leaf[l + 1] - 1 are those of leaf l */
@@ -56,7 +58,8 @@ static int pieces_of(int pixels) {
 
 /* Floats of one row. */
 static size_t row_size(const struct convolution *c, const struct channel_tile *tile) {
-    return (size_t)c->width.kernel * CHANNEL_BLOCK * (size_t)channel_tile_width(tile);
+    int lanes = c->width.kernel * convolution_lanes(c);
+    return (size_t)lanes * (size_t)channel_tile_width(tile);
 }
 
 /* Chooses the size of items: at most ITEM_BYTES, at least one for each thread, and of a form that
@@ -100,7 +103,7 @@ static int levels(size_t number) {
 
 /* Partial sums that wait at one time: those of the leaf tree and those of the chains in a leaf. */
 static size_t most_slots(const struct convolution *c) {
-    return (size_t)(levels((size_t)c->leaves) + levels(most_chains(c)) + 4);
+    return (size_t)(levels((size_t)c->leaves) + levels(most_chains(c)) + 5);
 }
 
 static size_t place_chains(struct chains *chains, void *memory, const struct convolution *c) {
@@ -119,7 +122,8 @@ size_t convolution_backward_weights_scratch(struct convolution *convolution) {
     static char nowhere;
     struct chains chains;
     plan_items(convolution);
-    return place_chains(&chains, &nowhere, convolution) +
+    return place_chains(&chains, &nowhere, convolution) + operand_input_bytes(convolution) +
+           operand_gradient_bytes(convolution) +
            (size_t)convolution->threads * most_slots(convolution) * item_size(convolution) *
                sizeof(float);
 }
@@ -127,40 +131,36 @@ size_t convolution_backward_weights_scratch(struct convolution *convolution) {
 /* Appends the runs of output rows [row, past_row) of pictures [picture, past); always in the order
  * picture, row, column, in as few runs as the strides and pieces allow. */
 static int list_pixels(struct product_block *blocks, int count, const struct chains *chains,
-    const struct convolution *c, const struct tensor *input, const struct tensor *gradient,
-    int picture, int past, int row, int past_row) {
-    ptrdiff_t a_row = c->height.stride * input->row_stride, b_row = gradient->row_stride;
+    const struct convolution *c, int picture, int past, int row, int past_row) {
+    const struct operand *in = chains->input, *out = chains->gradient;
     if (output_pixels(c) == 1) {
-        blocks[count++] = (struct product_block){
-            picture * input->picture_stride, picture * gradient->picture_stride, past - picture};
+        blocks[count++] =
+            (struct product_block){picture * in->picture, picture * out->picture, past - picture};
         return count;
     }
-    bool columns = c->width.output == 1 || (a_row == c->width.output * chains->a_step &&
-                                               b_row == c->width.output * chains->b_step);
+    bool columns = c->width.output == 1 || (in->row == c->width.output * chains->a_step &&
+                                               out->row == c->width.output * chains->b_step);
     int rows = past_row - row, pieces = pieces_of(rows * c->width.output);
     int most = columns ? (rows + pieces - 1) / pieces : 1;
     for (; picture < past; picture++) {
-        ptrdiff_t a = picture * input->picture_stride, b = picture * gradient->picture_stride;
+        ptrdiff_t a = picture * in->picture, b = picture * out->picture;
         for (int r = row; r < past_row; r += most) {
             rows = past_row - r < most ? past_row - r : most;
             blocks[count++] =
-                (struct product_block){a + r * a_row, b + r * b_row, rows * c->width.output};
+                (struct product_block){a + r * in->row, b + r * out->row, rows * c->width.output};
         }
     }
     return count;
 }
 
-static void list_chains(struct chains *chains, const struct convolution *c,
-    const struct tensor *input, const struct tensor *gradient, const struct pass *pass) {
+static void list_chains(
+    struct chains *chains, const struct convolution *c, const struct pass *pass) {
+    const struct operand *in = chains->input, *out = chains->gradient;
     int pixels = output_pixels(c), height = c->height.output, cut = chains_of_picture(c);
     int group = pixels < CHAIN_PIXELS ? (CHAIN_PIXELS + pixels - 1) / pixels : 1;
     int count = 0, blocks = 0;
-    chains->a_step = pixels == 1            ? input->picture_stride
-                     : c->width.output == 1 ? c->height.stride * input->row_stride
-                                            : (ptrdiff_t)c->width.stride * CHANNEL_BLOCK;
-    chains->b_step = pixels == 1            ? gradient->picture_stride
-                     : c->width.output == 1 ? gradient->row_stride
-                                            : CHANNEL_BLOCK;
+    chains->a_step = pixels == 1 ? in->picture : c->width.output == 1 ? in->row : in->column;
+    chains->b_step = pixels == 1 ? out->picture : c->width.output == 1 ? out->row : out->column;
     for (int leaf = 0; leaf < pass->leaves; leaf++) {
         chains->leaf[leaf] = count;
         int past = pass->leaf_start[leaf + 1];
@@ -171,8 +171,8 @@ static void list_chains(struct chains *chains, const struct convolution *c,
                 int row = (int)((int64_t)piece * height / pieces);
                 int past_row = (int)((int64_t)(piece + 1) * height / pieces);
                 int start = blocks;
-                blocks = list_pixels(chains->blocks, blocks, chains, c, input, gradient, picture,
-                    last, row, past_row);
+                blocks =
+                    list_pixels(chains->blocks, blocks, chains, c, picture, last, row, past_row);
                 chains->chain[count++] = (struct chain){start, blocks - start};
             }
         }
@@ -197,10 +197,10 @@ static void run_rows(struct product_tile tile, int rows, int vectors, const stru
     }
 }
 
-/* Partial sums of one item, a stack; slot 0 is the gradient itself. A slot has one piece for each
- * output tile of the item. */
+/* Partial sums of one item, a stack; slot 0 is the gradient itself (but for narrow inputs). A slot
+ * has one piece for each output tile of the item. */
 struct slots {
-    float *gradient; /* packed */
+    float *gradient; /* packed; NULL: narrow, slot 0 is memory too */
     float *memory;
     size_t size; /* floats from a slot to the next */
     const struct item *item;
@@ -213,11 +213,11 @@ static size_t piece_size(const struct slots *slots, int number) {
 
 static float *piece_at(const struct slots *slots, int slot, int number) {
     const struct item *item = slots->item;
-    if (slot == 0) {
+    if (slot == 0 && slots->gradient != NULL) {
         return slots->gradient + item->tile[number].offset +
                (size_t)item->first * row_size(slots->c, &item->tile[number]);
     }
-    return slots->memory + (size_t)(slot - 1) * slots->size + (size_t)number * piece_size(slots, 0);
+    return slots->memory + (size_t)slot * slots->size + (size_t)number * piece_size(slots, 0);
 }
 
 static void slot_add(const struct slots *slots, int into, int from) {
@@ -244,18 +244,22 @@ struct places {
 /* The sum over one piece of all rows of an item for one output tile. */
 static void sum_piece(struct places places, const struct item *item,
     const struct channel_tile *channels, const struct chain *piece, const struct chains *chains,
-    const struct convolution *c, const struct tensor *input, const struct tensor *gradient) {
+    const struct convolution *c) {
     int width = channel_tile_width(channels), kernel = c->width.kernel;
-    ptrdiff_t tap = (ptrdiff_t)c->width.dilation * CHANNEL_BLOCK;
+    int lanes = convolution_lanes(c);
+    const struct operand *in = chains->input, *out = chains->gradient;
     const struct product_block *piece_start = chains->blocks + piece->first;
     struct product_tile tile = {
-        .b = tensor_at(gradient, 0, channels->block, 0, 0),
+        .b = out->data + channels->block * out->block,
         .blocks = piece_start,
         .count = piece->count,
+        .a_row = 1,
         .a_step = chains->a_step,
         .b_step = chains->b_step,
-        .b_vector = gradient->block_stride,
+        .b_vector = out->block,
+        .out_row = width,
         .out_vector = CHANNEL_BLOCK,
+        .initial_row = width,
         .add = places.add,
         .a_ahead = piece_start[piece->count].a - piece_start->a,
         .b_ahead = piece_start[piece->count].b - piece_start->b,
@@ -263,24 +267,16 @@ static void sum_piece(struct places places, const struct item *item,
     for (int row = item->first; row < item->first + item->count; row++) {
         int block = channels->other_block + row / c->height.kernel;
         int left = channel_block_left(c->input.channels, block);
-        const float *a = tensor_at(input, 0, block,
-            row % c->height.kernel * c->height.dilation - c->height.pad, -c->width.pad);
-        ptrdiff_t at = (ptrdiff_t)((size_t)(row - item->first) * row_size(c, channels));
-        /* All inputs of the row lie one after the other where taps are neighbours and the block is
-         * full; with few channels (a first layer) the taps fill a register tile better. */
-        bool all = left == CHANNEL_BLOCK && tap == CHANNEL_BLOCK;
-        bool taps = kernel > left && left < CHANNEL_BLOCK / 2;
-        int passes = all ? 1 : taps ? left : kernel;
-        int rows = (taps ? 1 : left) * (all || taps ? kernel : 1);
-        tile.a_row = taps ? tap : 1;
-        tile.out_row = taps ? (ptrdiff_t)CHANNEL_BLOCK * width : width;
-        tile.initial_row = tile.out_row;
-        for (int i = 0; i < passes; i++) {
-            ptrdiff_t to = at + (ptrdiff_t)i * (taps ? width : CHANNEL_BLOCK * width);
-            tile.a = a + (taps ? i : i * tap);
+        const float *a = in->data + block * in->block + row % c->height.kernel * in->tap_row;
+        ptrdiff_t to = (ptrdiff_t)((size_t)(row - item->first) * row_size(c, channels));
+        /* The inputs of all taps of the row lie one after the other where nothing is between. */
+        bool all = left == lanes && in->tap_column == left;
+        for (int i = 0; i < (all ? 1 : kernel); i++) {
+            tile.a = a + i * in->tap_column;
             tile.out = places.out + to;
             tile.initial = places.initial != NULL ? places.initial + to : NULL;
-            run_rows(tile, rows, channels->blocks, c);
+            run_rows(tile, all ? kernel * left : left, channels->blocks, c);
+            to += (ptrdiff_t)lanes * width;
         }
     }
 }
@@ -288,7 +284,7 @@ static void sum_piece(struct places places, const struct item *item,
 /* The sum over one chain in slot `into`, written or added; a sum that is added grows in the slot
  * above. */
 static void sum_chain(const struct slots *slots, int into, bool add, const struct chain *chain,
-    const struct chains *chains, const struct tensor *input, const struct tensor *gradient) {
+    const struct chains *chains) {
     const struct item *item = slots->item;
     int past = chain->first + chain->count, pixels = 0, done = 0;
     for (int r = chain->first; r < past; r++) {
@@ -309,20 +305,20 @@ static void sum_chain(const struct slots *slots, int into, bool add, const struc
             float *grow = piece_at(slots, into + (add ? 1 : 0), i);
             struct places places = {
                 first ? NULL : grow, last ? piece_at(slots, into, i) : grow, last && add};
-            sum_piece(places, item, &item->tile[i], &piece, chains, slots->c, input, gradient);
+            sum_piece(places, item, &item->tile[i], &piece, chains, slots->c);
         }
     }
 }
 
 /* The sum over chains [first, past) of a leaf, in slot `bottom`. After n chains the stack holds one
  * partial for each bit of n; an odd chain is added to the one before it as it is computed. */
-static void sum_leaf(const struct slots *slots, int bottom, int first, int past,
-    const struct chains *chains, const struct tensor *input, const struct tensor *gradient) {
+static void sum_leaf(
+    const struct slots *slots, int bottom, int first, int past, const struct chains *chains) {
     int top = bottom - 1;
     for (int chain = first; chain < past; chain++) {
         bool odd = (chain - first) % 2 == 1;
         top += odd ? 0 : 1;
-        sum_chain(slots, top, odd, &chains->chain[chain], chains, input, gradient);
+        sum_chain(slots, top, odd, &chains->chain[chain], chains);
         for (int half = (chain - first + 1) / 2; odd && half % 2 == 0; half /= 2) {
             slot_add(slots, top - 1, top);
             top--;
@@ -334,8 +330,8 @@ static void sum_leaf(const struct slots *slots, int bottom, int first, int past,
 }
 
 /* The sum over a subtree, in slot 0; a node with an empty child is its other child. */
-static void sum_subtree(const struct slots *slots, struct subtree subtree,
-    const struct chains *chains, const struct tensor *input, const struct tensor *gradient) {
+static void sum_subtree(
+    const struct slots *slots, struct subtree subtree, const struct chains *chains) {
     struct tree_counter counter = {0};
     bool empty[TREE_SUBTREES_LIMIT];
     for (int leaf = 0; leaf < subtree.leaves; leaf++) {
@@ -343,7 +339,7 @@ static void sum_subtree(const struct slots *slots, struct subtree subtree,
         int into, from, slot = tree_counter_push(&counter, (struct subtree){leaf, 1});
         empty[slot] = chain[0] == chain[1];
         if (!empty[slot]) {
-            sum_leaf(slots, slot, chain[0], chain[1], chains, input, gradient);
+            sum_leaf(slots, slot, chain[0], chain[1], chains);
         }
         while (tree_counter_merge(&counter, &into, &from)) {
             if (!empty[from] && empty[into]) {
@@ -356,6 +352,25 @@ static void sum_subtree(const struct slots *slots, struct subtree subtree,
     }
     for (int i = 0; i < slots->item->tiles && empty[0]; i++) {
         memset(piece_at(slots, 0, i), 0, piece_size(slots, i) * sizeof(float));
+    }
+}
+
+/* From the sums of narrow inputs, which have only the rows that exist, to packed weights. */
+static void widen(float *gradient, const struct slots *slots) {
+    const struct convolution *c = slots->c;
+    const struct item *item = slots->item;
+    for (int i = 0; i < item->tiles; i++) {
+        const struct channel_tile *tile = &item->tile[i];
+        size_t width = (size_t)channel_tile_width(tile), kernel = (size_t)c->width.kernel;
+        size_t lanes = (size_t)convolution_lanes(c);
+        const float *from = piece_at(slots, 0, i);
+        float *to = gradient + tile->offset + (size_t)item->first * kernel * CHANNEL_BLOCK * width;
+        for (size_t tap = 0; tap < (size_t)item->count * kernel; tap++) {
+            memcpy(to, from, lanes * width * sizeof(float));
+            memset(to + lanes * width, 0, (CHANNEL_BLOCK - lanes) * width * sizeof(float));
+            from += lanes * width;
+            to += CHANNEL_BLOCK * width;
+        }
     }
 }
 
@@ -392,12 +407,16 @@ static void clear_between_groups(float *gradient, const struct item *item,
 }
 
 static void sum_item(float *const *gradient, const struct item *item, const struct chains *chains,
-    const struct pass *pass, const struct convolution *c, const struct tensor *input,
-    const struct tensor *output_gradient, float *memory) {
+    const struct pass *pass, const struct convolution *c, float *memory) {
+    bool narrow = c->gather == GATHER_NARROW;
     struct slots slots = {.memory = memory, .size = item_size(c), .item = item, .c = c};
     for (int s = 0; s < pass->subtrees; s++) {
-        slots.gradient = gradient[s];
-        sum_subtree(&slots, pass->subtree[s], chains, input, output_gradient);
+        slots.gradient = narrow ? NULL : gradient[s];
+        sum_subtree(&slots, pass->subtree[s], chains);
+        if (narrow) {
+            widen(gradient[s], &slots);
+            continue;
+        }
         for (int i = 0; i < item->tiles; i++) {
             if (c->input.channels % CHANNEL_BLOCK != 0) {
                 clear_padding(piece_at(&slots, 0, i), item, &item->tile[i], c);
@@ -440,21 +459,34 @@ void convolution_backward_weights(float *const *gradient, const struct tensor *i
         winograd_backward_weights(gradient, input, output_gradient, pass, convolution, scratch);
         return;
     }
-    struct chains chains;
-    char *slots = (char *)scratch + place_chains(&chains, scratch, c);
+    size_t input_bytes = operand_input_bytes(c), gradient_bytes = operand_gradient_bytes(c);
     size_t slots_bytes = most_slots(c) * item_size(c) * sizeof(float);
-    list_chains(&chains, c, input, output_gradient, pass);
+    struct operand in, out;
+    struct chains chains = {.input = &in, .gradient = &out};
+    char *copies = (char *)scratch + place_chains(&chains, scratch, c);
+    char *slots = copies + input_bytes + gradient_bytes;
     int total = items(NULL, c, 0);
 #pragma omp parallel num_threads(c->threads)
     {
         cpu_flush_denormals();
         int thread = omp_get_thread_num(), threads = omp_get_num_threads();
+        struct operand own_in, own_out; /* all threads' are the same */
+        operand_input(&own_in, copies, input, pass->pictures, c, thread, threads);
+        operand_gradient(
+            &own_out, copies + input_bytes, output_gradient, pass->pictures, c, thread, threads);
+#pragma omp master
+        {
+            in = own_in;
+            out = own_out;
+            list_chains(&chains, c, pass);
+        }
+#pragma omp barrier
         float *memory = (float *)(void *)(slots + (size_t)thread * slots_bytes);
         int to = (int)((int64_t)total * (thread + 1) / threads);
         for (int number = (int)((int64_t)total * thread / threads); number < to; number++) {
             struct item item;
             items(&item, c, number);
-            sum_item(gradient, &item, &chains, pass, c, input, output_gradient, memory);
+            sum_item(gradient, &item, &chains, pass, c, memory);
         }
     }
 }

@@ -1,3 +1,4 @@
+#include "worker/kernels/convolution_operand.h"
 #include "worker/kernels/winograd_plan.h"
 
 #include <limits.h>
@@ -158,6 +159,7 @@ status convolution_create(struct convolution **convolution, const struct convolu
         snprintf(c->kernel, sizeof c->kernel, "blas im2col %dx%d", shape->kernel_height,
             shape->kernel_width);
     } else {
+        c->gather = convolution_gather_of(c);
         c->scratch = most(c->scratch, convolution_forward_scratch(c));
         c->scratch = most(c->scratch, convolution_backward_data_scratch(c));
         c->scratch = most(c->scratch, convolution_backward_weights_scratch(c));

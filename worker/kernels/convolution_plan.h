@@ -45,22 +45,31 @@ struct channel_side {
     struct channel_tile *tile;
 };
 
+/* Which operands are copied before they are read: convolution_operand.h. */
+enum convolution_gather { GATHER_NONE, GATHER_NARROW, GATHER_PICTURES, GATHER_STRIDED };
+
 struct convolution {
     struct convolution_shape shape;
     struct convolution_axis height, width;
     struct channel_side input, output;
     bool masked; /* group borders cut channel blocks: packed weights hold elements that are zero */
+    enum convolution_gather gather;
     const struct kernels *kernels;
     enum engine_kernels engine;
     int threads, pictures, leaves;
     size_t packed; /* floats */
     /* Bytes of scratch: in all, and of one thread for the lists of runs and transposed weights. */
-    size_t scratch, forward_runs, backward_runs, backward_transposed;
+    size_t scratch, forward_runs, forward_own, backward_runs, backward_transposed;
     int item_tiles, item_rows; /* of backward-weights: see struct item there */
     bool winograd;             /* all three directions; the items are then those of winograd */
     int item_blocks;
     char kernel[64];
 };
+
+/* Lanes of an input pixel, and rows of weights of a tap, as the direct kernels read them. */
+static inline int convolution_lanes(const struct convolution *convolution) {
+    return convolution->gather == GATHER_NARROW ? convolution->input.channels : CHANNEL_BLOCK;
+}
 
 static inline int channel_tile_width(const struct channel_tile *tile) {
     return tile->blocks * CHANNEL_BLOCK;

@@ -6,7 +6,7 @@ int sweep_runs(struct product_block *runs, const struct sweep_taps *taps) {
     int count = 0;
     for (int b = 0; b < taps->blocks; b++) {
         int left = channel_block_left(taps->channels, taps->block + b);
-        bool whole = left == CHANNEL_BLOCK && taps->column_step == CHANNEL_BLOCK;
+        bool whole = left == taps->lanes && taps->column_step == left;
         int columns = whole ? 1 : taps->columns;
         for (int row = 0; row < taps->rows; row++) {
             for (int column = 0; column < columns && taps->columns > 0; column++) {
@@ -15,8 +15,8 @@ int sweep_runs(struct product_block *runs, const struct sweep_taps *taps) {
                     runs[count] = (struct product_block){
                         .a = (taps->block + b) * taps->block_stride + row * taps->row_step +
                              column * taps->column_step,
-                        .b = tap * CHANNEL_BLOCK * taps->width,
-                        .run = whole ? taps->columns * CHANNEL_BLOCK : left,
+                        .b = tap * taps->lanes * taps->width,
+                        .run = whole ? taps->columns * left : left,
                     };
                 }
                 count++;

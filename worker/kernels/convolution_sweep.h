@@ -7,18 +7,20 @@
 
 /* The sum of one output element, as runs of products: channel block by channel block, tap row by
  * tap row, and inside it tap by tap, each with its 16 channels (fewer in the last block). Where the
- * taps of a row are neighbours and the block is full they are one run. */
+ * taps of a row are neighbours, without a lane between them that is not summed, they are one run.
+ */
 struct sweep_taps {
     int channels;           /* of the side that is summed over */
     int block, blocks;      /* those of it that are summed */
     int rows, columns;      /* of taps */
     ptrdiff_t block_stride; /* in the tensor, floats */
     ptrdiff_t row_step, column_step;
+    int lanes; /* rows of weights of a tap */
     int width; /* lanes of a row of weights: 16 or 32 */
 };
 
-/* Writes the runs; their weights lie in the same order, [blocks][rows][columns][16][width]. Returns
- * how many; `runs` may be NULL. */
+/* Writes the runs; their weights lie in the same order, [blocks][rows][columns][lanes][width].
+ * Returns how many; `runs` may be NULL. */
 int sweep_runs(struct product_block *runs, const struct sweep_taps *taps);
 
 /* Long sums are cut into segments of 512 to 1023 products, each one chain whose weights stay in
