@@ -93,7 +93,7 @@ void layer_case_run(struct layer_case *own, enum direction direction) {
             own->convolution, own->scratch);
         break;
     case BACKWARD_DATA:
-        convolution_backward_data(&own->input_gradient, &own->output_gradient, own->weights,
+        convolution_backward_data(&own->input_gradient, &own->output_gradient, own->weights, NULL,
             pictures, own->convolution, own->scratch);
         break;
     default:

@@ -53,6 +53,19 @@ layers:
   - linear: {out: 10, name: fc}
 """
 
+HOURGLASS = """
+input: {channels: 3, height: 13, width: 12}
+layers:
+  - conv: {out: 20, kernel: 3, stride: 2, pad: 1, name: down}
+  - tanh:
+  - conv_transpose: {out: 36, kernel: 3, stride: 2, pad: 1, output_pad: [0, 1], name: up1}
+  - tanh:
+  - conv_transpose: {out: 6, kernel: [4, 2], stride: [1, 3], dilation: [2, 1], groups: 2,
+                     bias: false, name: up2}
+  - avgpool: {kernel: 4}
+  - linear: {out: 10, name: fc}
+"""
+
 
 class LeNet(nn.Module):
     def __init__(self):
@@ -93,6 +106,20 @@ class Residual(nn.Module):
     def forward(self, x):
         x = nn.functional.max_pool2d(torch.relu(self.bn1(self.conv1(x))), 3, 2, 1)
         return self.fc(self.layer2(self.layer1(x)).mean((2, 3)))
+
+
+class Hourglass(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.down = nn.Conv2d(3, 20, 3, 2, 1)
+        self.up1 = nn.ConvTranspose2d(20, 36, 3, 2, 1, output_padding=(0, 1))
+        self.up2 = nn.ConvTranspose2d(
+            36, 6, (4, 2), (1, 3), groups=2, bias=False, dilation=(2, 1))
+        self.fc = nn.Linear(6 * 4 * 8, 10)
+
+    def forward(self, x):
+        x = self.up2(torch.tanh(self.up1(torch.tanh(self.down(x)))))
+        return self.fc(nn.functional.avg_pool2d(x, 4).flatten(1))
 
 
 def state_of(model):
@@ -242,6 +269,8 @@ def main():
     failures = compare(program, LeNet, LENET, (1, 28, 28), 4)
     for update in OTHERS:
         failures += compare(program, LeNet, LENET, (1, 28, 28), 4, update)
+    print("transposed convolutions")
+    failures += compare(program, Hourglass, HOURGLASS, (3, 13, 12), 4)
     for leaves in (1, 4):
         print(f"batch norm over {leaves} leaves")
         failures += compare(program, Residual, RESIDUAL, (3, 13, 13), leaves)

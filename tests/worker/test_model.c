@@ -138,6 +138,12 @@ static void test_model__errors_name_layer_and_line(void) {
         {"  - conv: {kernel: 1}\n", "\"out\" is missing"},
         {"  - conv: {out: 4, kernel: 1, groups: 2}\n",
             "layer conv1: 3 channels in and 4 out cannot be cut into 2 groups"},
+        {"  - conv_transpose: {out: 4, output_pad: 1}\n",
+            "model.yaml:3:5: layer conv_transpose1: height: output_pad 1 must be less than stride "
+            "1"},
+        {"  - conv_transpose: {out: 4, groups: 3}\n", "4 out cannot be cut into 3 groups"},
+        {"  - conv_transpose: {out: 4, kernel: 3, pad: [1, 5]}\n",
+            "an input of width 8 makes an output of width 0"},
         {"  - conv: {out: 2, kernel: 1, table: [[0]]}\n", "must be a list of 2 lists"},
         {"  - conv: {out: 1, kernel: 1, table: [[0, 3]]}\n", "model.yaml:3:43: layer conv1"},
         {"  - conv: {out: 1, kernel: 1, table: [[1, 1]]}\n", "each greater than the last"},

@@ -73,10 +73,12 @@ void convolution_forward(const struct tensor *output, const struct tensor *input
     const float *weights, const float *bias, int pictures, const struct convolution *convolution,
     void *scratch);
 
-/* input_gradient = the transposed product; overwrites every pixel inside the border, lanes of
- * padding channels zero. The border of output_gradient is read and must be zero. */
+/* input_gradient = the transposed product + bias (bias[input blocks * 16], padding lanes zero;
+ * NULL: none, as in a gradient); overwrites every pixel inside the border, lanes of padding
+ * channels zero. The border of output_gradient is read and must be zero. The forward pass of a
+ * transposed convolution, too, whose input is here called output_gradient. */
 void convolution_backward_data(const struct tensor *input_gradient,
-    const struct tensor *output_gradient, const float *weights, int pictures,
+    const struct tensor *output_gradient, const float *weights, const float *bias, int pictures,
     const struct convolution *convolution, void *scratch);
 
 /* gradient[s] (packed, already at the parameter's place, aligned to 64 bytes) = the sum over
@@ -89,8 +91,9 @@ void convolution_backward_weights(float *const *gradient, const struct tensor *i
     const struct tensor *output_gradient, const struct pass *pass,
     const struct convolution *convolution, void *scratch);
 
-/* Sum of output_gradient over pixels and pictures, by subtree: gradient[s][output blocks * 16]. In
- * a leaf: the pixels of a row in order, the rows of a picture, the pictures. */
+/* Sum of output_gradient (of either side's channels: a transposed convolution's is that of the
+ * input) over pixels and pictures, by subtree: gradient[s][its blocks * 16]. In a leaf: the pixels
+ * of a row in order, the rows of a picture, the pictures. */
 void convolution_backward_bias(float *const *gradient, const struct tensor *output_gradient,
     const struct pass *pass, const struct convolution *convolution, void *scratch);
 

@@ -5,16 +5,17 @@
 #include <string.h>
 
 size_t convolution_backward_bias_scratch(const struct convolution *convolution) {
-    return convolution_align((size_t)convolution->leaves *
-                             (size_t)shape_blocks(convolution->output.channels) * CHANNEL_BLOCK *
-                             sizeof(float));
+    int in = convolution->input.channels, out = convolution->output.channels;
+    int most = in > out ? in : out;
+    return convolution_align(
+        (size_t)convolution->leaves * (size_t)shape_blocks(most) * CHANNEL_BLOCK * sizeof(float));
 }
 
 void convolution_backward_bias(float *const *gradient, const struct tensor *output_gradient,
     const struct pass *pass, const struct convolution *convolution, void *scratch) {
     const struct convolution *c = convolution;
     const struct tensor *from = output_gradient;
-    int blocks = shape_blocks(c->output.channels), count = blocks * CHANNEL_BLOCK;
+    int blocks = shape_blocks(from->shape.channels), count = blocks * CHANNEL_BLOCK;
     float *leaf_sums = scratch;
 #pragma omp parallel for num_threads(c->threads) schedule(static)
     for (int number = 0; number < pass->leaves * blocks; number++) {

@@ -116,9 +116,9 @@ static void transpose_runs(float *out, struct product_block *runs, int count, co
 
 /* Register tiles [from, to) of one phase for one input tile. */
 static void backward_phase(const struct tensor *input_gradient,
-    const struct tensor *output_gradient, const float *weights, const struct convolution *c,
-    const struct channel_tile *channels, const struct phase *phase, int64_t from, int64_t to,
-    struct product_block *runs, float *transposed) {
+    const struct tensor *output_gradient, const float *weights, const float *bias,
+    const struct convolution *c, const struct channel_tile *channels, const struct phase *phase,
+    int64_t from, int64_t to, struct product_block *runs, float *transposed) {
     struct sweep_taps taps = phase_taps(c, channels, phase, output_gradient);
     struct product_tile tile = {
         .a = tensor_at(output_gradient, 0, 0, phase->height.offset, phase->width.offset),
@@ -129,6 +129,7 @@ static void backward_phase(const struct tensor *input_gradient,
         .out =
             tensor_at(input_gradient, 0, channels->block, phase->height.first, phase->width.first),
         .out_vector = input_gradient->block_stride,
+        .initial = bias != NULL ? bias + (ptrdiff_t)channels->block * CHANNEL_BLOCK : NULL,
     };
     struct sweep_segments segments;
     sweep_segments_init(&segments, runs, sweep_runs(runs, &taps));
@@ -138,21 +139,22 @@ static void backward_phase(const struct tensor *input_gradient,
         transpose_runs(transposed, runs + first, tile.count, weights, c, channels, phase, &taps);
         sweep_run(&phase->sweep, tile, channels->blocks, from, to, &c->kernels->product);
         tile.add = true;
+        tile.initial = NULL;
     }
 }
 
 void convolution_backward_data(const struct tensor *input_gradient,
-    const struct tensor *output_gradient, const float *weights, int pictures,
+    const struct tensor *output_gradient, const float *weights, const float *bias, int pictures,
     const struct convolution *convolution, void *scratch) {
     const struct convolution *c = convolution;
     if (c->engine == ENGINE_BLAS) {
         convolution_blas_backward_data(
-            input_gradient, output_gradient, weights, pictures, convolution, scratch);
+            input_gradient, output_gradient, weights, bias, pictures, convolution, scratch);
         return;
     }
     if (c->winograd) {
         winograd_backward_data(
-            input_gradient, output_gradient, weights, pictures, convolution, scratch);
+            input_gradient, output_gradient, weights, bias, pictures, convolution, scratch);
         return;
     }
     int phases = c->height.phases * c->width.phases;
@@ -178,8 +180,8 @@ void convolution_backward_data(const struct tensor *input_gradient,
                 int64_t past = to - start < phase.tiles ? to - start : phase.tiles;
                 start += phase.tiles;
                 if (first < past) {
-                    backward_phase(input_gradient, output_gradient, weights, c, &c->input.tile[t],
-                        &phase, first, past, (struct product_block *)(void *)own,
+                    backward_phase(input_gradient, output_gradient, weights, bias, c,
+                        &c->input.tile[t], &phase, first, past, (struct product_block *)(void *)own,
                         (float *)(void *)(own + c->backward_runs));
                 }
             }

@@ -144,7 +144,7 @@ void convolution_blas_forward(const struct tensor *output, const struct tensor *
 }
 
 void convolution_blas_backward_data(const struct tensor *input_gradient,
-    const struct tensor *output_gradient, const float *weights, int pictures,
+    const struct tensor *output_gradient, const float *weights, const float *bias, int pictures,
     const struct convolution *convolution, void *scratch) {
     const struct convolution *c = convolution;
     struct sizes s = sizes_of(c);
@@ -170,7 +170,7 @@ void convolution_blas_backward_data(const struct tensor *input_gradient,
                     column + (size_t)i * (size_t)s.taps * (size_t)s.pixels, c);
             }
         }
-        store_picture(&to, planes, NULL);
+        store_picture(&to, planes, bias);
     }
 }
 

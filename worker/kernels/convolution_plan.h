@@ -104,7 +104,7 @@ void convolution_blas_forward(const struct tensor *output, const struct tensor *
     const float *weights, const float *bias, int pictures, const struct convolution *convolution,
     void *scratch);
 void convolution_blas_backward_data(const struct tensor *input_gradient,
-    const struct tensor *output_gradient, const float *weights, int pictures,
+    const struct tensor *output_gradient, const float *weights, const float *bias, int pictures,
     const struct convolution *convolution, void *scratch);
 void convolution_blas_backward_weights(float *const *gradient, const struct tensor *input,
     const struct tensor *output_gradient, const struct pass *pass,

@@ -236,7 +236,7 @@ void winograd_forward(const struct tensor *output, const struct tensor *input, c
 }
 
 void winograd_backward_data(const struct tensor *input_gradient,
-    const struct tensor *output_gradient, const float *weights, int pictures,
+    const struct tensor *output_gradient, const float *weights, const float *bias, int pictures,
     const struct convolution *convolution, void *scratch) {
     struct maps maps = {
         .c = convolution,
@@ -244,6 +244,7 @@ void winograd_backward_data(const struct tensor *input_gradient,
         .out = &convolution->input,
         .from = output_gradient,
         .to = input_gradient,
+        .initial = bias,
         .pad_height = 2 - convolution->height.pad,
         .pad_width = 2 - convolution->width.pad,
     };

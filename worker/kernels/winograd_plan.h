@@ -40,7 +40,7 @@ size_t winograd_weights_scratch(struct convolution *convolution);
 void winograd_forward(const struct tensor *output, const struct tensor *input, const float *weights,
     const float *bias, int pictures, const struct convolution *convolution, void *scratch);
 void winograd_backward_data(const struct tensor *input_gradient,
-    const struct tensor *output_gradient, const float *weights, int pictures,
+    const struct tensor *output_gradient, const float *weights, const float *bias, int pictures,
     const struct convolution *convolution, void *scratch);
 void winograd_backward_weights(float *const *gradient, const struct tensor *input,
     const struct tensor *output_gradient, const struct pass *pass,

@@ -2,6 +2,7 @@
 
 #define LAYERS(LAYER)                                                                              \
     LAYER(layer_conv)                                                                              \
+    LAYER(layer_conv_transpose)                                                                    \
     LAYER(layer_linear)                                                                            \
     LAYER(layer_maxpool)                                                                           \
     LAYER(layer_avgpool)                                                                           \

@@ -1,7 +1,5 @@
 #include "worker/layers/products.h"
 
-enum { WEIGHT, BIAS };
-
 static void pack(float *packed, const float *standard, const struct parameter *parameter) {
     convolution_pack(packed, standard, parameter->packing);
 }
@@ -10,26 +8,25 @@ static void unpack(float *standard, const float *packed, const struct parameter 
     convolution_unpack(standard, packed, parameter->packing);
 }
 
-status products_plan(struct layer *layer, const struct layer_plan *plan,
-    const struct convolution_shape *shape, const struct parameter_declaration *weight, bool bias) {
-    struct shape *output = &layer->output[0]->shape;
+status products_output(
+    struct shape *output, const struct layer *layer, const struct convolution_shape *shape) {
     if (convolution_output(output, shape) != STATUS_OK) {
         char place[256];
         node_place(layer->node, place, sizeof place);
         return status_prefix(STATUS_USAGE, "%s: layer %s", place, layer->name);
     }
+    return STATUS_OK;
+}
+
+status products_declare(struct layer *layer, const struct layer_plan *plan,
+    const struct convolution_shape *shape, const struct parameter_declaration *weight, bool bias) {
     struct convolution *convolution;
     TRY(convolution_create(&convolution, shape, plan->kernels, plan->engine, plan->winograd,
         plan->threads, plan->pictures, plan->leaves));
     layer->state = convolution;
     layer->flags = LAYER_NEEDS_INPUT;
     layer->kernel = convolution_kernel(convolution);
-    layer->convolution = convolution_get_shape(convolution);
     layer->multiply_adds = convolution_multiply_adds(convolution);
-    convolution_input_border(&layer->input_border[0], &layer->input_border[1], convolution);
-    convolution_gradient_border(
-        &layer->gradient_border[0], &layer->gradient_border[1], convolution);
-
     struct parameter_declaration declaration = *weight;
     declaration.packed = convolution_packed_size(convolution);
     declaration.pack = pack;
@@ -41,8 +38,19 @@ status products_plan(struct layer *layer, const struct layer_plan *plan,
         TRY(layer_declare(layer, &(struct parameter_declaration){.suffix = "bias",
                                      .kind = PARAMETER_BIAS,
                                      .dimensions = 1,
-                                     .dimension = {output->channels}}));
+                                     .dimension = {layer->output[0]->shape.channels}}));
     }
+    return STATUS_OK;
+}
+
+status products_plan(struct layer *layer, const struct layer_plan *plan,
+    const struct convolution_shape *shape, const struct parameter_declaration *weight, bool bias) {
+    TRY(products_output(&layer->output[0]->shape, layer, shape));
+    TRY(products_declare(layer, plan, shape, weight, bias));
+    layer->convolution = convolution_get_shape(layer->state);
+    convolution_input_border(&layer->input_border[0], &layer->input_border[1], layer->state);
+    convolution_gradient_border(
+        &layer->gradient_border[0], &layer->gradient_border[1], layer->state);
     return STATUS_OK;
 }
 
@@ -54,25 +62,28 @@ void products_release(struct layer *layer) {
 
 void products_forward(
     const struct layer *layer, const struct layer_run *run, const struct pass *pass) {
-    const float *bias = layer->parameters > BIAS ? layer_weights(layer, run, BIAS) : NULL;
+    const float *bias =
+        layer->parameters > PRODUCTS_BIAS ? layer_weights(layer, run, PRODUCTS_BIAS) : NULL;
     convolution_forward(&layer->output[0]->activation, &layer->input[0]->activation,
-        layer_weights(layer, run, WEIGHT), bias, pass->pictures, layer->state, run->scratch);
+        layer_weights(layer, run, PRODUCTS_WEIGHT), bias, pass->pictures, layer->state,
+        run->scratch);
 }
 
 void products_backward(
     const struct layer *layer, const struct layer_run *run, const struct pass *pass) {
     const struct tensor *output_gradient = &layer->output[0]->gradient;
     float *out[TREE_SUBTREES_LIMIT];
-    layer_gradients(out, layer, pass, WEIGHT);
+    layer_gradients(out, layer, pass, PRODUCTS_WEIGHT);
     convolution_backward_weights(
         out, &layer->input[0]->activation, output_gradient, pass, layer->state, run->scratch);
-    if (layer->parameters > BIAS) {
-        layer_gradients(out, layer, pass, BIAS);
+    if (layer->parameters > PRODUCTS_BIAS) {
+        layer_gradients(out, layer, pass, PRODUCTS_BIAS);
         convolution_backward_bias(out, output_gradient, pass, layer->state, run->scratch);
     }
     layer_weights_done(layer, run);
     if (layer->input[0]->gradient.data != NULL) {
         convolution_backward_data(&layer->input[0]->gradient, output_gradient,
-            layer_weights(layer, run, WEIGHT), pass->pictures, layer->state, run->scratch);
+            layer_weights(layer, run, PRODUCTS_WEIGHT), NULL, pass->pictures, layer->state,
+            run->scratch);
     }
 }

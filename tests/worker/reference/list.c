@@ -2,6 +2,7 @@
 
 #define REFERENCES(REFERENCE)                                                                      \
     REFERENCE(conv)                                                                                \
+    REFERENCE(conv_transpose)                                                                      \
     REFERENCE(linear)                                                                              \
     REFERENCE(maxpool)                                                                             \
     REFERENCE(avgpool)                                                                             \

@@ -89,12 +89,16 @@ void case_init(struct convolution_case *c, const struct convolution_shape *shape
     c->input = random_values(c->input_count, values);
     c->weights = random_values(c->weights_count, values);
     c->bias = random_values((size_t)shape->output_channels, values);
+    c->input_bias = random_values((size_t)shape->input.channels, values);
     c->output_gradient = random_values(c->output_count, values);
     for (size_t i = 0; i < c->weights_count && values == CASE_WINOGRAD; i++) {
         c->weights[i] *= 576.0f;
     }
     for (size_t i = 0; i < c->output_count && values == CASE_WINOGRAD; i++) {
         c->output_gradient[i] *= 576.0f;
+    }
+    for (int i = 0; i < shape->input.channels && values == CASE_WINOGRAD; i++) {
+        c->input_bias[i] *= 576.0f * 576.0f;
     }
     c->reference_output = must_allocate(c->output_count, sizeof(double));
     c->reference_input_gradient = must_allocate(c->input_count, sizeof(double));
@@ -113,6 +117,7 @@ void case_release(struct convolution_case *c) {
     free(c->input);
     free(c->weights);
     free(c->bias);
+    free(c->input_bias);
     free(c->output_gradient);
     free(c->reference_output);
     free(c->reference_input_gradient);
@@ -136,7 +141,10 @@ void case_run_reference(struct convolution_case *c) {
     const struct convolution_shape *shape = &c->shape;
     struct shape in = shape->input, out = c->output_shape;
     int group_in = in.channels / shape->groups, group_out = out.channels / shape->groups;
-    memset(c->reference_input_gradient, 0, c->input_count * sizeof(double));
+    size_t plane = (size_t)in.height * (size_t)in.width;
+    for (size_t i = 0; i < c->input_count; i++) {
+        c->reference_input_gradient[i] = (double)c->input_bias[i / plane % (size_t)in.channels];
+    }
     for (int s = 0; s < c->subtrees; s++) {
         memset(c->reference_weights_gradient[s], 0, c->weights_count * sizeof(double));
         memset(c->reference_bias_gradient[s], 0, (size_t)out.channels * sizeof(double));
@@ -273,7 +281,7 @@ void case_run_engine(
     convolution_input_border(&input_height, &input_width, convolution);
     convolution_gradient_border(&gradient_height, &gradient_width, convolution);
     struct tensor input, output, input_gradient, output_gradient;
-    struct guarded memory[4], scratch, packed, bias;
+    struct guarded memory[4], scratch, packed, bias, input_bias;
     int wider = c->pictures % 2; /* a border that nobody asked for */
     place_tensor(
         &input, &memory[0], c->shape.input, input_height + wider, input_width, c->pictures);
@@ -286,14 +294,17 @@ void case_run_engine(
     guarded_init(&bias, (size_t)shape_blocks(c->output_shape.channels) * CHANNEL_BLOCK);
     memset(bias.values, 0, bias.count * sizeof(float));
     memcpy(bias.values, c->bias, (size_t)c->output_shape.channels * sizeof(float));
+    guarded_init(&input_bias, (size_t)shape_blocks(c->shape.input.channels) * CHANNEL_BLOCK);
+    memset(input_bias.values, 0, input_bias.count * sizeof(float));
+    memcpy(input_bias.values, c->input_bias, (size_t)c->shape.input.channels * sizeof(float));
     convolution_pack(packed.values, c->weights, convolution);
     tensor_load_planar(&input, c->input, c->pictures);
     tensor_load_planar(&output_gradient, c->output_gradient, c->pictures);
 
     convolution_forward(
         &output, &input, packed.values, bias.values, c->pictures, convolution, scratch.values);
-    convolution_backward_data(
-        &input_gradient, &output_gradient, packed.values, c->pictures, convolution, scratch.values);
+    convolution_backward_data(&input_gradient, &output_gradient, packed.values, input_bias.values,
+        c->pictures, convolution, scratch.values);
     run_weights(c, convolution, &input, &output_gradient, scratch.values);
     assert_written(&output, c->pictures);
     assert_written(&input_gradient, c->pictures);
@@ -306,6 +317,7 @@ void case_run_engine(
     guarded_release(&scratch);
     guarded_release(&packed);
     guarded_release(&bias);
+    guarded_release(&input_bias);
     convolution_destroy(convolution);
 }
 
@@ -384,6 +396,8 @@ static void init_part(
         part->output_count * sizeof(float));
     memcpy(part->weights, whole->weights, whole->weights_count * sizeof(float));
     memcpy(part->bias, whole->bias, (size_t)whole->shape.output_channels * sizeof(float));
+    memcpy(
+        part->input_bias, whole->input_bias, (size_t)whole->shape.input.channels * sizeof(float));
 }
 
 static bool same(const float *a, const float *b, size_t count) {

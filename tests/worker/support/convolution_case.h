@@ -22,7 +22,7 @@ struct convolution_case {
     enum engine_winograd winograd;
     bool was_winograd; /* the kernel that ran last */
     /* What goes in, planar and standard, exact as float. */
-    float *input, *weights, *bias, *output_gradient;
+    float *input, *weights, *bias, *input_bias, *output_gradient;
     /* What comes out, planar and standard: of the reference in double, of the engine in float. */
     double *reference_output, *reference_input_gradient;
     double *reference_weights_gradient[CASE_LEAVES], *reference_bias_gradient[CASE_LEAVES];

@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+"""The inner loops of the microkernel hold all they need in registers: a sum that was spilled to the
+stack costs a third of the speed, and no test of results would notice.
+
+    inner_loops.py LIBRARY    disassembles the tiles of avx512.c and avx2.c in libworker.a
+"""
+import re
+import subprocess
+import sys
+
+MEMBER = re.compile(r"^(\S+):\s+file format")
+FUNCTION = re.compile(r"^[0-9a-f]+ <(\w+)>:")
+INSTRUCTION = re.compile(r"^\s*([0-9a-f]+):\s+(\S.*)")
+JUMP = re.compile(r"^j\w+\s+([0-9a-f]+)\b")
+STACK = re.compile(r"\(%r[sb]p\b|,%r[sb]p\b")
+TILE = re.compile(r"^tile_(\d+)x(\d+)$")
+# Of one vector of 16: registers, and so fused multiply-adds.
+REGISTERS = {"avx512": 1, "avx2": 2}
+WIDE = {"avx512"}  # these have tiles of two vectors that are not two tiles of one
+
+
+def functions_of(lines):
+    """(instruction set, function, [(address, text)]) of every function of the two files."""
+    member = name = None
+    body = []
+    for line in lines + ["end:     file format"]:
+        starts = MEMBER.match(line), FUNCTION.match(line)
+        if any(starts):
+            if name and member in REGISTERS:
+                yield member, name, body
+            name, body = None, []
+        if starts[0]:
+            member = starts[0].group(1).split(".")[0]
+        elif starts[1]:
+            name = starts[1].group(1)
+        elif match := INSTRUCTION.match(line):
+            body.append((int(match.group(1), 16), match.group(2)))
+
+
+def innermost_loops(body):
+    """The instructions of every loop in which there is no other."""
+    spans = []
+    for address, text in body:
+        jump = JUMP.match(text)
+        if jump and int(jump.group(1), 16) <= address:
+            spans.append((int(jump.group(1), 16), address))
+    for low, high in spans:
+        if not any((a, b) != (low, high) and low <= a and b <= high for a, b in spans):
+            yield [text for address, text in body if low <= address <= high]
+
+
+def check(lines):
+    """Complaints, and how many loops were looked at."""
+    complaints, seen = [], 0
+    for isa, name, body in functions_of(lines):
+        tile = TILE.match(name)
+        if not tile or (tile.group(2) == "2" and isa not in WIDE):
+            continue
+        products = int(tile.group(1)) * int(tile.group(2)) * REGISTERS[isa]
+        loops = [loop for loop in innermost_loops(body)
+                 if sum("fmadd" in text for text in loop) >= products]
+        if not loops:
+            complaints.append(f"{isa} {name}: no loop of {products} fused multiply-adds")
+        for loop in loops:
+            seen += 1
+            complaints += [f"{isa} {name}: the inner loop touches the stack: {text}"
+                           for text in loop if STACK.search(text)]
+    return complaints, seen
+
+
+def main():
+    text = subprocess.run(["objdump", "-d", "--no-show-raw-insn", sys.argv[1]], check=True,
+                          capture_output=True, text=True).stdout
+    complaints, seen = check(text.splitlines())
+    print("\n".join(complaints) or f"{seen} inner loops, none touches the stack")
+    return 1 if complaints or seen == 0 else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
