@@ -11,7 +11,7 @@ test_packages=(python3)
 data_packages=(dataset-fashion-mnist)
 # What only the checks of .ci/run need. Without them the tests concerned say that they were skipped.
 check_packages=(python3-torch python3-torchvision python3-numpy clang clang-format shellcheck
-    iproute2)
+    iproute2 slurm-wlm munge)
 
 # say WORDS...: what is about to happen.
 say() {
@@ -51,6 +51,8 @@ is_found() {
     python3-torchvision) python3 -c 'import torchvision' ;;
     python3-numpy) python3 -c 'import numpy' ;;
     iproute2) command -v ip && command -v tc ;;
+    slurm-wlm) command -v slurmctld && command -v slurmd && command -v sbatch ;;
+    munge) command -v munged ;;
     *) false ;;
     esac >/dev/null 2>&1
 }

@@ -14,12 +14,16 @@ set -eu
 : "${SECONDS_TO_RUN:=14220}"
 cd "$PBS_O_WORKDIR"
 
+# A node that is cut off is missed after seconds, not after the five minutes of Open MPI.
+export OMPI_MCA_oob_tcp_keepalive_time=3 OMPI_MCA_oob_tcp_keepalive_intvl=1 \
+    OMPI_MCA_oob_tcp_keepalive_probes=3
+
 # mpirun passes the signal on to every rank: they finish the step, save, and exit with 75.
 code=0
 timeout --preserve-status --signal=USR1 "$SECONDS_TO_RUN" \
     mpirun convoy train "$RECIPE" --run "$RUN" --resume || code=$?
 
 if [ "$code" = 75 ]; then
-    qsub -v "RECIPE=$RECIPE,RUN=$RUN" configs/jobs/pbs.sh
+    qsub -v "RECIPE=$RECIPE,RUN=$RUN,SECONDS_TO_RUN=$SECONDS_TO_RUN" configs/jobs/pbs.sh
 fi
 exit "$code"

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Trains RECIPE on a Slurm cluster: one rank a socket, a checkpoint three minutes before the time
-# limit, and on from there in the same job, queued again.
+# Trains RECIPE on a Slurm cluster by mpirun: one rank a socket, a checkpoint three minutes before
+# the time limit, and on from there in the same job, queued again.
 #
 #   sbatch configs/jobs/slurm.sh RECIPE RUN_FOLDER [key=value ...]
+#   sbatch --nodes=2-8 configs/jobs/slurm.sh ...       on as many nodes as are free
 #
-# Fit nodes, tasks and cores to your cluster; the weights do not depend on them.
+# Fit nodes, tasks and cores to your cluster; the weights do not depend on them, nor on whether the
+# job had other ones before it was queued again.
 #SBATCH --job-name=convoy
 #SBATCH --nodes=2
 #SBATCH --ntasks-per-node=2
@@ -18,6 +20,10 @@ set -eu
 recipe=$1
 run=$2
 shift 2
+
+# A node that is cut off is missed after seconds, not after the five minutes of Open MPI.
+export OMPI_MCA_oob_tcp_keepalive_time=3 OMPI_MCA_oob_tcp_keepalive_intvl=1 \
+    OMPI_MCA_oob_tcp_keepalive_probes=3
 
 mpirun --map-by "socket:PE=${SLURM_CPUS_PER_TASK:-1}" \
     convoy train "$recipe" --run "$run" --resume "$@" &

@@ -23,6 +23,7 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 AGENT = os.path.join(HERE, "agent.sh")
+LOGIN = "10.77.0.254"
 INSIDE = "CONVOY_CLUSTER"
 NAMESPACES = ["--net", "--uts", "--ipc", "--mount", "--pid"]
 UNSHARE = ["unshare", *NAMESPACES, "--fork", "--kill-child", "--mount-proc",
@@ -52,6 +53,7 @@ def enter():
     """Goes on as the first process of a login node: namespaces of its own, which end with it."""
     if os.environ.get(INSIDE) == "1" and os.getpid() == 1:
         run("hostname", "login")
+        run("mount", "-t", "tmpfs", "tmpfs", "/dev/shm")
         run("ip", "link", "set", "lo", "up")
         return
     for tool, package in (("unshare", "util-linux"), ("nsenter", "util-linux"),
@@ -82,9 +84,12 @@ class Host:
         self.inside("ip", "address", "add", f"{self.address}/24", "dev", "eth0")
         self.inside("ip", "link", "set", "eth0", "up")
 
+    def command(self, *command):
+        """What the login node types to start a command on the host."""
+        return ["nsenter", "--target", self.first, *NAMESPACES, f"--wd={os.getcwd()}", *command]
+
     def inside(self, *command):
-        """Runs a command of the network on the host."""
-        return run("nsenter", "--target", self.first, "--net", *command)
+        return run(*self.command(*command))
 
     def shape(self, rate):
         """Both directions of the link carry no more than `rate`, as tc(8) writes it: "1gbit"."""
@@ -115,7 +120,7 @@ class Cluster:
         self.host = []
         try:
             run("ip", "link", "add", "switch", "type", "bridge")
-            run("ip", "address", "add", "10.77.0.254/24", "dev", "switch")
+            run("ip", "address", "add", f"{LOGIN}/24", "dev", "switch")
             run("ip", "link", "set", "switch", "up")
             for number in range(1, hosts + 1):
                 host = Host(number, "switch", shm)

@@ -20,6 +20,7 @@ import lab  # noqa: E402
 
 PROGRAM = os.path.abspath(os.environ.get(
     "CONVOY", os.path.join(HERE, "..", "..", "build", "release", "convoy")))
+HOSTS_SCRIPT = os.path.join(HERE, "..", "..", "configs", "jobs", "hosts.sh")
 HOSTS = 4
 SKIPPED = 77
 # A step moves some 1.5 MB, so that a run over links of this rate cannot end before it is cut.
@@ -53,12 +54,14 @@ class Hosts(unittest.TestCase):
         return dict(self.cluster.environment(), OMPI_MCA_mpi_yield_when_idle="1",
                     OMPI_MCA_btl_vader_single_copy_mechanism="none")
 
+    def run_job(self, command, settings):
+        done = subprocess.run(command, cwd=self.folder, text=True, env=settings,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=lab.TIMEOUT, check=False)
+        self.assertEqual(done.returncode, 0, f"{command}:\n{done.stdout}")
+
     def train(self, run, places, *more):
-        done = subprocess.run(self.command(run, places, *more), cwd=self.folder, text=True,
-                              env=self.environment(), stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              timeout=lab.TIMEOUT, check=False)
-        self.assertEqual(done.returncode, 0, f"{places}:\n{done.stdout}")
+        self.run_job(self.command(run, places, *more), self.environment())
         return self.lab.checkpoint(run)
 
     def test_bits_are_those_of_one_rank(self):
@@ -99,10 +102,19 @@ class Hosts(unittest.TestCase):
         return output
 
     def goes_on(self, run):
+        """As the host file says, from which the lost host was taken."""
         for host in self.cluster.host[:-1]:
             host.shape(FAST)
-        found = self.train(run, [(1, 2), (2, 1), (3, 1)], "--resume")
+        with open(self.lab.path("hosts.txt"), "w", encoding="ascii") as file:
+            file.write("host1 slots=2\nhost2 slots=1\nhost3 slots=1\n")
+        settings = self.environment()
+        settings["PATH"] = f"{os.path.dirname(PROGRAM)}:{settings['PATH']}"
+        self.run_job(["bash", HOSTS_SCRIPT, "hosts.txt", "recipe.yaml", run, "--oversubscribe",
+                      "train.threads=1"], settings)
+        found = self.lab.checkpoint(run)
         self.assertTrue(lab.same_files(self.wanted, found), found)
+        with open(self.lab.path(run, "log.txt"), encoding="utf-8") as file:
+            self.assertRegex(file.read(), r"(?i)resumed|goes on|going on")
 
     def names_host(self, output):
         self.assertRegex(output, re.compile(r"^.*\bhost4\b.*$", re.M))

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The scripts of configs/jobs, with Slurm's and PBS's own commands replaced by ones that take notes:
-a job near its time limit saves, exits with 75 and is queued again; the queued job goes on."""
+a job near its time limit saves, exits with 75 and is queued again; the queued job goes on. (With a
+real Slurm: tests/cluster.)"""
 import os
 import signal
 import subprocess
@@ -49,6 +50,16 @@ class JobScripts(bench.Bench):
         self.assertIn("scontrol requeue 77", self.read("notes").decode())
         self.assertEqual(len(os.listdir(self.path("out/checkpoints"))) > 0, True)
         self.goes_on(command, settings)
+
+    def test_slurm_srun_without_pmix(self):
+        self.write("bin/srun", "#!/bin/sh\necho 'MPI plugin types are... none pmi2'\n")
+        os.chmod(self.path("bin/srun"), 0o755)
+        done = subprocess.run(["bash", os.path.join(JOBS, "slurm-srun.sh"), "recipe.yaml", "out"],
+                              cwd=self.folder, env=self.settings(SLURM_JOB_ID="77"), text=True,
+                              stderr=subprocess.PIPE, timeout=60, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+        self.assertIn("use slurm.sh", done.stderr)
 
     def goes_on(self, command, settings):
         """The same command again resumes: its first step is not the first of all."""
