@@ -21,7 +21,8 @@ JOBS = os.path.join(HERE, "..", "..", "configs", "jobs")
 PROGRAM = os.path.abspath(os.environ.get(
     "CONVOY", os.path.join(HERE, "..", "..", "build", "release", "convoy")))
 HOSTS = 2
-EPOCHS = "train.epochs=60"
+# Few checkpoints: each waits for the disk.
+EPOCHS = ["train.epochs=60", "checkpoint.every_epochs=30", "train.validate_every_epochs=30"]
 # Over links of this rate the epochs take minutes, so that the signal comes first.
 SLOW, FAST = "2mbit", "10gbit"
 PATIENCE = 240  # seconds
@@ -38,7 +39,7 @@ class Slurm(unittest.TestCase):
         cls.folder = tempfile.mkdtemp(prefix="convoy-cluster-")
         cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
         cls.lab = lab.Lab(PROGRAM, cls.folder)
-        cls.wanted = cls.lab.train("alone", lab.PLAIN, EPOCHS)
+        cls.wanted = cls.lab.train("alone", lab.PLAIN, *EPOCHS)
         cls.cluster = hosts.Cluster(HOSTS)
         cls.addClassCleanup(cls.cluster.close)
         os.environ.update(cls.settings())
@@ -56,7 +57,7 @@ class Slurm(unittest.TestCase):
         limit = [word.format("B:" if to_shell else "") for word in LIMIT]
         said = self.slurm.run("sbatch", *SIZE, *limit, f"--output={run}.out",
                               os.path.join(JOBS, script), "recipe.yaml", run, "train.threads=1",
-                              "--oversubscribe", EPOCHS, folder=self.folder)
+                              "--oversubscribe", *EPOCHS, folder=self.folder)
         return re.search(r"Submitted batch job (\d+)", said).group(1)
 
     def job(self, number):

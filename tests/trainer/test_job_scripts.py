@@ -78,7 +78,7 @@ class JobScripts(bench.Bench):
         self.write("recipe.yaml", text.replace("epochs: 2", LONG.replace("train.", "")
                                                .replace("=", ": ")))
         settings = self.settings(PBS_O_WORKDIR=self.folder, RECIPE="recipe.yaml", RUN="out",
-                                 SECONDS_TO_RUN="4")
+                                 SECONDS_TO_RUN="15")
         job = subprocess.Popen(["bash", os.path.join(JOBS, "pbs.sh")], cwd=self.folder,
                                env=settings)
         self.assertEqual(job.wait(60), 75)
