@@ -13,7 +13,8 @@ recipe=$2
 run=$3
 shift 3
 
-# A host that is cut off is missed after seconds, not after the five minutes of Open MPI.
+# A host that is cut off is missed after seconds, not after the five minutes of Open MPI; and before
+# the heartbeat finds it: once MPI_Abort has sent word there, TCP waits for an answer for long.
 export OMPI_MCA_oob_tcp_keepalive_time=3 OMPI_MCA_oob_tcp_keepalive_intvl=1 \
     OMPI_MCA_oob_tcp_keepalive_probes=3
 

@@ -21,7 +21,8 @@ recipe=$1
 run=$2
 shift 2
 
-# A node that is cut off is missed after seconds, not after the five minutes of Open MPI.
+# A node that is cut off is missed after seconds, not after the five minutes of Open MPI; and before
+# the heartbeat finds it: once MPI_Abort has sent word there, TCP waits for an answer for long.
 export OMPI_MCA_oob_tcp_keepalive_time=3 OMPI_MCA_oob_tcp_keepalive_intvl=1 \
     OMPI_MCA_oob_tcp_keepalive_probes=3
 

@@ -153,8 +153,9 @@ class Cluster:
         self.close()
 
     def environment(self):
-        """For mpirun on the login node. A host that does not answer is found within seconds: left
-        alone, Open MPI takes five minutes."""
+        """For mpirun on the login node. It finds a host that is cut off within seconds; left alone,
+        Open MPI takes five minutes. It must do so before the heartbeat does: once MPI_Abort has sent
+        word to that host, TCP waits for an answer, and no keepalive looks any more."""
         return dict(os.environ, CONVOY_HOSTS=self.folder, OMPI_MCA_plm_rsh_agent=AGENT,
                     OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
                     OMPI_MCA_oob_tcp_keepalive_time="3", OMPI_MCA_oob_tcp_keepalive_intvl="1",

@@ -22,9 +22,9 @@ PROGRAM = os.path.abspath(os.environ.get(
     "CONVOY", os.path.join(HERE, "..", "..", "build", "release", "convoy")))
 HOSTS = 2
 # Few checkpoints: each waits for the disk.
-EPOCHS = ["train.epochs=60", "checkpoint.every_epochs=30", "train.validate_every_epochs=30"]
+EPOCHS = ["train.epochs=30", "checkpoint.every_epochs=15", "train.validate_every_epochs=15"]
 # Over links of this rate the epochs take minutes, so that the signal comes first.
-SLOW, FAST = "2mbit", "10gbit"
+SLOW, FAST = "1mbit", "10gbit"
 PATIENCE = 240  # seconds
 # Slurm signals up to a minute earlier than it was told.
 LIMIT = ["--time=2", "--signal={}USR1@75"]
@@ -39,7 +39,8 @@ class Slurm(unittest.TestCase):
         cls.folder = tempfile.mkdtemp(prefix="convoy-cluster-")
         cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
         cls.lab = lab.Lab(PROGRAM, cls.folder)
-        cls.wanted = cls.lab.train("alone", lab.PLAIN, *EPOCHS)
+        cls.wanted = cls.lab.train("alone", lab.PLAIN._replace(isa=lab.machine_isas()[-1]),
+                                   *EPOCHS)
         cls.cluster = hosts.Cluster(HOSTS)
         cls.addClassCleanup(cls.cluster.close)
         os.environ.update(cls.settings())
