@@ -90,11 +90,11 @@ void layer_case_run(struct layer_case *own, enum direction direction) {
     switch (direction) {
     case FORWARD:
         convolution_forward(&own->output, &own->input, own->weights, NULL, pictures,
-            own->convolution, own->scratch);
+            own->convolution, NULL, own->scratch);
         break;
     case BACKWARD_DATA:
         convolution_backward_data(&own->input_gradient, &own->output_gradient, own->weights, NULL,
-            pictures, own->convolution, own->scratch);
+            pictures, own->convolution, NULL, own->scratch);
         break;
     default:
         convolution_backward_weights(own->gradients, &own->input, &own->output_gradient, &own->pass,

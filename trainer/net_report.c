@@ -40,6 +40,20 @@ static void add_sums(int64_t *parameters, int64_t *multiply_adds, const struct n
     }
 }
 
+/* What of the layer others do, and the end of its line. */
+static void print_fusion(FILE *out, const struct layer_report *report) {
+    const char *const what[] = {"fused into ", "takes input from ", "takes gradient from "};
+    const char *const who[] = {report->fused, report->input_from, report->gradient_from};
+    const char *between = *report->kernel != '\0' ? ", " : "";
+    for (int i = 0; i < 3; i++) {
+        if (*who[i] != '\0') {
+            fprintf(out, "%s%s%s", between, what[i], who[i]);
+            between = ", ";
+        }
+    }
+    fputc('\n', out);
+}
+
 void net_report_print(FILE *out, const struct net *net) {
     int width = longest_name(net);
     char shape[64], parameters[32], multiply_adds[32];
@@ -49,11 +63,10 @@ void net_report_print(FILE *out, const struct net *net) {
         shape_text(net_input_shape(net), shape, sizeof shape));
     for (int i = 0; i < net_layer_count(net); i++) {
         struct layer_report report = net_layer_report(net, i);
-        bool fused = *report.fused != '\0';
-        fprintf(out, "%-*s  %-12s %-14s %14s %16s  %s%s\n", width, report.name, report.kind,
+        fprintf(out, "%-*s  %-12s %-14s %14s %16s  %s", width, report.name, report.kind,
             shape_text(report.output, shape, sizeof shape), grouped(parameters, report.parameters),
-            grouped(multiply_adds, report.multiply_adds), fused ? "fused into " : "",
-            fused ? report.fused : report.kernel);
+            grouped(multiply_adds, report.multiply_adds), report.kernel);
+        print_fusion(out, &report);
     }
     int64_t all_parameters, all_multiply_adds;
     add_sums(&all_parameters, &all_multiply_adds, net);
@@ -84,11 +97,11 @@ json_t *net_report_json(const struct net *net) {
     json_t *list = json_array();
     for (int i = 0; i < net_layer_count(net); i++) {
         struct layer_report report = net_layer_report(net, i);
-        json_t *layer = json_pack("{s:s, s:s, s:o, s:I, s:I, s:s, s:s, s:b}", "name", report.name,
-            "kind", report.kind, "output", shape_json(report.output), "parameters",
+        json_t *layer = json_pack("{s:s, s:s, s:o, s:I, s:I, s:s, s:s, s:s, s:s, s:b}", "name",
+            report.name, "kind", report.kind, "output", shape_json(report.output), "parameters",
             (json_int_t)report.parameters, "multiply_adds", (json_int_t)report.multiply_adds,
-            "kernel", report.kernel, "fused", report.fused, "input_gradient",
-            report.input_gradient);
+            "kernel", report.kernel, "fused", report.fused, "input_from", report.input_from,
+            "gradient_from", report.gradient_from, "input_gradient", report.input_gradient);
         if (report.convolution != NULL) {
             json_object_set_new(layer, "convolution", convolution_json(report.convolution));
         }

@@ -1,4 +1,5 @@
-/* Layers that do the work of those after them, so that a value passes through memory once.
+/* Layers that do the work of those after them, so that a value passes through memory once; and who
+ * hands what it makes on to whom (worker/handoff.h).
  *
  * A layer with LAYER_CARRIES_ADD or LAYER_CARRIES_RELU (worker/layer.h) carries the add, and then
  * the relu, that directly follow it: batchnorm, add, relu is one pass over the values. The layers

@@ -1,6 +1,7 @@
 #include "worker/layer.h"
 
 #include "worker/graph.h"
+#include "worker/kernels/epilogue.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -101,5 +102,30 @@ void layer_map_two(const struct tensor *out, const struct tensor *a, const struc
                 tensor_at(a, i / blocks, i % blocks, h, 0),
                 tensor_at(b, i / blocks, i % blocks, h, 0), count);
         }
+    }
+}
+
+void layer_each_run(const struct layer *layer, const struct layer_run *run, const struct pass *pass,
+    struct shape shape,
+    void (*take)(const struct layer *layer, const struct layer_run *run, const struct pass *pass,
+        const struct epilogue_run *rows)) {
+    int blocks = shape_blocks(shape.channels);
+#pragma omp parallel for num_threads(run->threads) schedule(static)
+    for (int i = 0; i < pass->pictures * blocks; i++) {
+        for (int row = 0; row < shape.height; row += epilogue_rows(shape)) {
+            struct epilogue_run rows = epilogue_run_at(shape, i / blocks, i % blocks, row);
+            take(layer, run, pass, &rows);
+        }
+    }
+}
+
+void layer_map_rows(const struct tensor *out, const struct tensor *a, const struct tensor *b,
+    const struct epilogue_run *rows,
+    void (*kernel)(float *out, const float *a, const float *b, size_t count)) {
+    size_t count = (size_t)out->shape.width * CHANNEL_BLOCK;
+    for (int h = rows->row; h < rows->row + rows->rows; h++) {
+        kernel(tensor_at(out, rows->picture, rows->block, h, 0),
+            tensor_at(a, rows->picture, rows->block, h, 0),
+            tensor_at(b, rows->picture, rows->block, h, 0), count);
     }
 }

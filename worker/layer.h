@@ -23,6 +23,7 @@
 #define LAYER_PARAMETERS 4
 
 struct convolution_shape;
+struct epilogue_run;
 struct graph;
 struct graph_scope;
 
@@ -48,6 +49,11 @@ enum layer_flags {
     LAYER_CARRIES_RELU = 128,    /* ... and of a relu */
     LAYER_JOINS = 256,           /* inputs may lie in the output, as its channel blocks, and their
                                     gradients in its gradient: what lies there is not copied */
+    LAYER_KNOWS_SIGN = 512, /* carries a relu whose mask it works out from its input, backward */
+    /* See worker/handoff.h: */
+    LAYER_HANDS_OUTPUT = 1024,   /* forward hands its output on, run by run */
+    LAYER_HANDS_GRADIENT = 2048, /* backward hands the gradient of input 0 on, run by run */
+    LAYER_TAKES_GRADIENT = 4096, /* has use for take_gradient; any that carries a relu does, too */
 };
 
 /* What a layer may reckon with at planning. */
@@ -82,6 +88,8 @@ struct layer {
     int gradient_border[2];                      /* ... and around the gradients of its outputs */
     size_t saved_bytes;                          /* kept from forward to backward */
     size_t scratch_bytes;                        /* used within forward, and within backward */
+    size_t handed_bytes;                         /* kept from take_input to forward, and from
+                                                    take_gradient to backward */
     int64_t multiply_adds;                       /* of forward, a picture */
     const char *kernel;                          /* for inspect; NULL: none */
     const struct convolution_shape *convolution; /* for inspect; NULL: it is none */
@@ -91,9 +99,15 @@ struct layer {
 
     /* Set by worker/fusion.h: */
     const struct layer *carrier; /* the layer that does this one's work; NULL: itself */
+    bool carried_forward_only;   /* backward it does itself */
     const struct value *addend;  /* what this one adds to its output; NULL: nothing */
     bool rectifies;              /* whether it then sets to 0 what is below */
+    bool masks;                  /* whether its backward reads the result for that, and writes the
+                                    gradient that is left to that of output[0] */
     const struct value *result;  /* where that goes: output[0] where it carries no layer */
+    /* Who takes the output and the gradient of input 0 as they are made; from whom it takes its
+     * own input and the gradient of its result so; NULL: nobody. */
+    const struct layer *output_to, *gradient_to, *input_from, *gradient_from;
 
     struct layer_times time; /* set with the memory plan */
     void *saved;             /* given before the first pass */
@@ -105,7 +119,8 @@ struct layer_run {
     int threads;
     float *weights; /* the packed vector */
     void *scratch;  /* as many bytes as the layer declared, 64-byte aligned, undefined */
-    const struct net_watch *watch; /* NULL: nobody measures */
+    void *handed_input, *handed_gradient; /* the same, of handed_bytes */
+    const struct net_watch *watch;        /* NULL: nobody measures */
 };
 
 struct layer_operations {
@@ -118,6 +133,13 @@ struct layer_operations {
      * subtree has no pictures. */
     void (*backward)(
         const struct layer *layer, const struct layer_run *run, const struct pass *pass);
+    /* What may be done with a run of rows of the input, and of the gradient of the result, as soon
+     * as they are final: before forward and backward (which see input_from and gradient_from), by
+     * any thread, each run once. NULL: nothing. */
+    void (*take_input)(const struct layer *layer, const struct layer_run *run,
+        const struct pass *pass, const struct epilogue_run *rows);
+    void (*take_gradient)(const struct layer *layer, const struct layer_run *run,
+        const struct pass *pass, const struct epilogue_run *rows);
     void (*release)(struct layer *layer); /* frees state; NULL: free() */
     /* Containers only. `scope` is the container's own. */
     status (*expand)(struct graph *graph, const struct graph_scope *scope, const void *options,
@@ -180,5 +202,14 @@ void layer_map(const struct tensor *out, const struct tensor *in, int pictures,
 void layer_map_two(const struct tensor *out, const struct tensor *a, const struct tensor *b,
     int pictures, void (*kernel)(float *out, const float *a, const float *b, size_t count),
     const struct layer_run *run);
+/* `take` for every run of rows of a shape, in parallel. */
+void layer_each_run(const struct layer *layer, const struct layer_run *run, const struct pass *pass,
+    struct shape shape,
+    void (*take)(const struct layer *layer, const struct layer_run *run, const struct pass *pass,
+        const struct epilogue_run *rows));
+/* layer_map_two over one run of rows, by the calling thread. */
+void layer_map_rows(const struct tensor *out, const struct tensor *a, const struct tensor *b,
+    const struct epilogue_run *rows,
+    void (*kernel)(float *out, const float *a, const float *b, size_t count));
 
 #endif

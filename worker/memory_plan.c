@@ -63,17 +63,30 @@ static void keep_forward(struct planning *p, const struct layer *layer) {
     }
 }
 
+/* When a layer first does something with the gradient of its result: in its backward, or on its
+ * behalf in that of another (worker/handoff.h). */
+static int taking_time(const struct layer *layer) {
+    while (layer->gradient_from != NULL) {
+        layer = layer->gradient_from;
+    }
+    return layer->time.backward;
+}
+
 static void keep_backward(struct planning *p, const struct layer *layer) {
-    int time = worker_of(layer)->time.backward;
+    const struct layer *worker = layer->carried_forward_only ? layer : worker_of(layer);
+    int time = worker->time.backward, taking = taking_time(worker);
+    /* What is inside of the work of another, and a fork's sum, is written when it is taken. */
+    bool early = worker != layer || (layer->flags & LAYER_VIEW) != 0;
     for (int i = 0; i < layer->inputs; i++) {
         if ((layer->flags & LAYER_NEEDS_INPUT) != 0) {
             keep(p, layer->input[i]->storage, time);
         }
         keep(p, layer->input[i]->gradient_storage, time);
+        keep(p, layer->input[i]->gradient_storage, early ? taking : time);
     }
     for (int o = 0; o < layer->outputs; o++) {
         if (storage_maker_reads(p->graph, layer->output[o])) {
-            keep(p, layer->output[o]->storage, time);
+            keep(p, layer->output[o]->storage, taking);
         }
         keep(p, layer->output[o]->gradient_storage, time);
         want_border(p, layer->output[o]->gradient_storage, layer->gradient_border);
@@ -140,11 +153,19 @@ static void size_rest(struct planning *p, int end) {
         if (runs(p, layer) && layer->scratch_bytes > plan->scratch) {
             plan->scratch = layer->scratch_bytes;
         }
+        if (runs(p, layer) && layer->handed_bytes > plan->handed) {
+            plan->handed = layer->handed_bytes;
+        }
     }
     plan->scratch = up(plan->scratch);
-    plan->block[plan->storages + plan->layers] =
+    plan->handed = up(plan->handed);
+    plan->blocks = plan->storages + plan->layers;
+    plan->block[plan->blocks++] =
+        (struct planner_block){.bytes = plan->handed, .from = 0, .to = end};
+    plan->block[plan->blocks++] =
+        (struct planner_block){.bytes = p->training ? plan->handed : 0, .from = 0, .to = end};
+    plan->block[plan->blocks++] =
         (struct planner_block){.bytes = plan->scratch, .from = 0, .to = end};
-    plan->blocks = plan->storages + plan->layers + 1;
 }
 
 status memory_plan_create(
@@ -153,7 +174,7 @@ status memory_plan_create(
     size_t room = 2 * (size_t)graph->values;
     TRY(pool_take(&graph->pool, (void **)&plan->storage, room, sizeof *plan->storage));
     TRY(pool_take(&graph->pool, (void **)&plan->by_start, room, sizeof *plan->by_start));
-    TRY(pool_take(&graph->pool, (void **)&plan->block, room + (size_t)graph->layers + 1,
+    TRY(pool_take(&graph->pool, (void **)&plan->block, room + (size_t)graph->layers + 3,
         sizeof *plan->block));
     struct planning planning = {.plan = plan,
         .graph = graph,

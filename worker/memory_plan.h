@@ -15,11 +15,12 @@ struct memory_plan {
     int loss_time;
     int storages;
     struct storage *storage;
-    int blocks; /* first one a storage, then one a layer (what it saves), then the scratch */
+    int blocks; /* first one a storage, then one a layer (what it saves), then what is handed on
+                   forward and backward, then the scratch */
     struct planner_block *block;
     int *by_start; /* [storages]: storages in the order in which they begin to live */
     size_t total;  /* bytes of the arena */
-    size_t scratch;
+    size_t scratch, handed;
 };
 
 struct memory_plan_options {

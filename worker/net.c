@@ -66,6 +66,8 @@ static status take_memory(struct net *net) {
         .threads = options->threads,
         .weights = net->place,
         .scratch = net->arena.base + net->plan.block[net->plan.blocks - 1].offset,
+        .handed_input = net->arena.base + net->plan.block[net->plan.blocks - 3].offset,
+        .handed_gradient = net->arena.base + net->plan.block[net->plan.blocks - 2].offset,
     };
     start_threads(options);
     return STATUS_OK;
@@ -214,6 +216,10 @@ static int64_t backward_bytes(const struct net *net, const struct layer *layer) 
            (layer->flags & LAYER_NEEDS_OUTPUT ? outputs : 0);
 }
 
+static const char *name_of(const struct layer *layer) {
+    return layer == NULL ? "" : layer->name;
+}
+
 struct layer_report net_layer_report(const struct net *net, int index) {
     const struct layer *layer = net->graph.layer[index];
     int64_t learnable = 0;
@@ -226,7 +232,9 @@ struct layer_report net_layer_report(const struct net *net, int index) {
         .name = layer->name,
         .kind = layer->operations->kind.name,
         .kernel = layer->kernel == NULL ? "" : layer->kernel,
-        .fused = layer->carrier == NULL ? "" : layer->carrier->name,
+        .fused = name_of(layer->carrier),
+        .input_from = name_of(layer->input_from),
+        .gradient_from = name_of(layer->gradient_from),
         .output = layer->output[0]->shape,
         .parameters = learnable,
         .multiply_adds = layer->multiply_adds,

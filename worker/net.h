@@ -121,6 +121,9 @@ struct layer_report {
     const char *name, *kind;
     const char *kernel; /* "direct avx512 3x3 14x32", "blas im2col", ...: "" if none */
     const char *fused;  /* the layer that does its work too: "" if none */
+    /* Those that hand it its input, and the gradient of its output, while they lie in cache
+     * (worker/handoff.h): "" if none. */
+    const char *input_from, *gradient_from;
     struct shape output;
     int64_t parameters;    /* learnable elements, statistics not counted */
     int64_t multiply_adds; /* of forward, a picture */

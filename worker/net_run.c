@@ -121,7 +121,8 @@ void net_backward(struct net *net, const struct pass *pass, const struct net_hoo
     for (int i = net->graph.layers - 1; i >= 0; i--) {
         const struct layer *layer = net->graph.layer[i];
         net_begin_storages(net, layer->time.backward, pass->pictures);
-        if (layer->carrier == NULL && layer->output[0]->wants_gradient) {
+        bool carried = layer->carrier != NULL && !layer->carried_forward_only;
+        if (!carried && layer->output[0]->wants_gradient) {
             layer->operations->backward(layer, &net->run, pass);
         }
         end_blocks(net, layer->time.backward);

@@ -30,9 +30,8 @@ void storage_set_part(struct storage *storage, int number) {
 
 bool storage_maker_reads(const struct graph *graph, const struct value *value) {
     const struct layer *maker = graph->layer[value->maker];
-    if (maker->carrier != NULL) { /* without an addend it knows the sign from its input */
-        return value == maker->carrier->result && maker->carrier->rectifies &&
-               maker->carrier->addend != NULL;
+    if (maker->carrier != NULL && !maker->carried_forward_only) {
+        return value == maker->carrier->result && maker->carrier->masks;
     }
     return (maker->flags & LAYER_NEEDS_OUTPUT) != 0;
 }
@@ -132,7 +131,8 @@ static void assign_input_gradients(struct storage_plan *p, const struct layer *l
         struct value *input = layer->input[i];
         if (!input->wants_gradient) {
             input->gradient_storage = -1;
-        } else if (layer->carrier != NULL && layer->carrier->addend == NULL) {
+        } else if (layer->carrier != NULL && !layer->carried_forward_only &&
+                   !layer->carrier->masks && layer->carrier->addend == NULL) {
             input->gradient_storage = over; /* nobody else reads it */
         } else if ((layer->flags & LAYER_GRADIENT_VIEW) != 0) {
             input->gradient_storage = over;

@@ -100,12 +100,44 @@ static void test_net__reads_no_memory_after_its_time(void) {
     "  - batchnorm:\n"                                                                             \
     "  - relu:\n"
 
-static void compare_fused(const char *model, bool evaluation) {
+/* What hands rows on to whom (worker/handoff.h): convolutions of one picture phase and of several,
+ * rectified ones whose gradient is needed unmasked elsewhere, forks of many takers, pools. */
+#define MODEL_HANDED                                                                               \
+    "input: {channels: 3, height: 19, width: 23}\n"                                                \
+    "layers:\n"                                                                                    \
+    "  - conv: {out: 40, kernel: 3, pad: 1}\n"                                                     \
+    "  - relu:\n"                                                                                  \
+    "  - conv: {out: 33, kernel: 3, pad: 1, bias: false}\n"                                        \
+    "  - batchnorm:\n"                                                                             \
+    "  - relu:\n"                                                                                  \
+    "  - branches: [[{conv: {out: 17, kernel: 1}}, {relu: {}}], [{conv: {out: 5, kernel: 1}}, "    \
+    "{batchnorm: {}}, {relu: {}}, {conv: {out: 16, kernel: 3, pad: 1}}], [{maxpool: {kernel: 3, "  \
+    "stride: 1, pad: 1}}]]\n"                                                                      \
+    "  - residual: {body: [{conv: {out: 66, kernel: 1}}, {relu: {}}]}\n"                           \
+    "  - conv: {out: 20, kernel: 3, stride: 2, pad: 1}\n"                                          \
+    "  - relu:\n"                                                                                  \
+    "  - batchnorm:\n"                                                                             \
+    "  - residual: {body: [{conv: {out: 20, kernel: 3, pad: 1}}, {batchnorm: {}}, {relu: {}}, "    \
+    "{conv: {out: 20, kernel: 1, bias: false}}, {batchnorm: {}}]}\n"                               \
+    "  - relu:\n"                                                                                  \
+    "  - residual: {body: [{conv: {out: 20, kernel: 3, pad: 1}}, {batchnorm: {}}]}\n"              \
+    "  - relu:\n"                                                                                  \
+    "  - maxpool: {kernel: 2, ceil: true}\n"                                                       \
+    "  - conv: {out: 24, kernel: 3, groups: 4, pad: 1}\n"                                          \
+    "  - relu:\n"                                                                                  \
+    "  - avgpool: {kernel: 2}\n"                                                                   \
+    "  - linear: {out: 21}\n"                                                                      \
+    "  - relu:\n"                                                                                  \
+    "  - linear: {out: 10}\n"
+
+static void compare_fused(const char *model, bool evaluation, int threads) {
     struct net_case fused, unfused;
     struct net_case_options options = plain;
     options.evaluation = evaluation;
+    options.threads = threads;
     net_case_init(&fused, model, &options);
     options.unfused = true;
+    options.threads = 1;
     net_case_init(&unfused, model, &options);
     net_case_copy(&fused, &unfused);
     size_t elements = 21 * shape_elements(net_output_shape(fused.net));
@@ -131,10 +163,13 @@ static void compare_fused(const char *model, bool evaluation) {
 
 static void test_net__gives_the_same_bits_fused_and_unfused(void) {
     for (int evaluation = 0; evaluation < 2; evaluation++) {
-        compare_fused(MODEL_LENET, evaluation);
-        compare_fused(MODEL_RESIDUAL, evaluation);
-        compare_fused(MODEL_FUSED, evaluation);
-        compare_fused(MODEL_BRANCHES, evaluation);
+        compare_fused(MODEL_LENET, evaluation, 1);
+        compare_fused(MODEL_RESIDUAL, evaluation, 1);
+        compare_fused(MODEL_FUSED, evaluation, 1);
+        compare_fused(MODEL_BRANCHES, evaluation, 1);
+        for (int threads = 1; threads <= 3; threads++) {
+            compare_fused(MODEL_HANDED, evaluation, threads);
+        }
     }
 }
 
@@ -189,6 +224,40 @@ static void test_net__makes_what_is_concatenated_in_its_place(void) {
     assert_copies(c.net, "inception1.concat", 0, 0);
     assert_copies(c.net, "branches2.0.branches1.concat", 0, 0);
     assert_copies(c.net, "branches2.concat", (80 + 7 + 16) * 42, (7 + 16) * 42); /* lanes move */
+    net_case_release(&c);
+}
+
+static void assert_handed(
+    const struct net *net, const char *name, const char *input_from, const char *gradient_from) {
+    for (int i = 0; i < net_layer_count(net); i++) {
+        struct layer_report report = net_layer_report(net, i);
+        if (strcmp(report.name, name) == 0) {
+            CU_ASSERT_STRING_EQUAL(report.input_from, input_from);
+            CU_ASSERT_STRING_EQUAL(report.gradient_from, gradient_from);
+            return;
+        }
+    }
+    CU_FAIL("no such layer");
+}
+
+static void test_net__hands_on_what_is_in_cache(void) {
+    struct net_case c;
+    net_case_init(&c, MODEL_HANDED, &plain);
+    assert_fused(c.net, "relu1", "conv1");
+    assert_handed(c.net, "conv1", "", "conv2");
+    assert_handed(c.net, "conv2", "", ""); /* does nothing with its gradient at first */
+    assert_handed(c.net, "batchnorm1", "conv2", "branches1.fork");
+    assert_handed(c.net, "branches1.fork", "", "branches1.0.conv1");
+    assert_handed(c.net, "branches1.0.conv1", "", ""); /* concat hands nothing on */
+    assert_handed(c.net, "branches1.1.batchnorm1", "branches1.1.conv1", "branches1.1.conv2");
+    assert_fused(c.net, "residual1.body.relu1", "residual1.body.conv1");
+    assert_handed(c.net, "residual1.body.conv1", "", ""); /* nor does add */
+    assert_handed(c.net, "residual1.fork", "", "residual1.body.conv1");
+    assert_fused(c.net, "residual1.add", "");
+    assert_fused(c.net, "relu3", "conv3");
+    assert_handed(c.net, "residual3.body.batchnorm1", "residual3.body.conv1", "maxpool1");
+    assert_handed(c.net, "conv4", "", "avgpool1");
+    assert_handed(c.net, "linear1", "", "linear2");
     net_case_release(&c);
 }
 
@@ -380,7 +449,7 @@ TEST_MAIN("net", TEST(test_net__gives_the_same_bits_for_any_threads),
     TEST(test_net__gives_the_same_bits_on_every_instruction_set),
     TEST(test_net__reads_no_memory_after_its_time),
     TEST(test_net__gives_the_same_bits_fused_and_unfused),
-    TEST(test_net__fuses_what_follows_batch_norm),
+    TEST(test_net__fuses_what_follows_batch_norm), TEST(test_net__hands_on_what_is_in_cache),
     TEST(test_net__makes_what_is_concatenated_in_its_place),
     TEST(test_net__gives_the_same_bits_in_chunks),
     TEST(test_net__layers_equal_references_in_the_whole),

@@ -24,6 +24,7 @@
 #ifndef WORKER_KERNELS_CONVOLUTION_H
 #define WORKER_KERNELS_CONVOLUTION_H
 
+#include "worker/kernels/epilogue.h"
 #include "worker/kernels/kernels.h"
 #include "worker/pass.h"
 #include "worker/tensor.h"
@@ -68,18 +69,19 @@ void convolution_unpack(
 
 /* output = input * weights + bias (bias[output blocks * 16], padding lanes zero; NULL: none), for
  * pictures 0 .. pictures-1. Writes every lane of every pixel, padding lanes zero; not the border.
- */
+ * Then calls `epilogue` (NULL: none) on the runs of the output. */
 void convolution_forward(const struct tensor *output, const struct tensor *input,
     const float *weights, const float *bias, int pictures, const struct convolution *convolution,
-    void *scratch);
+    const struct epilogue *epilogue, void *scratch);
 
 /* input_gradient = the transposed product + bias (bias[input blocks * 16], padding lanes zero;
  * NULL: none, as in a gradient); overwrites every pixel inside the border, lanes of padding
  * channels zero. The border of output_gradient is read and must be zero. The forward pass of a
- * transposed convolution, too, whose input is here called output_gradient. */
+ * transposed convolution, too, whose input is here called output_gradient. Then calls `epilogue`
+ * (NULL: none) on the runs of the input gradient. */
 void convolution_backward_data(const struct tensor *input_gradient,
     const struct tensor *output_gradient, const float *weights, const float *bias, int pictures,
-    const struct convolution *convolution, void *scratch);
+    const struct convolution *convolution, const struct epilogue *epilogue, void *scratch);
 
 /* gradient[s] (packed, already at the parameter's place, aligned to 64 bytes) = the sum over
  * subtree s of the pass, by chain, leaf and tree; a subtree without pictures gets zeros. A chain,

@@ -118,7 +118,8 @@ static void transpose_runs(float *out, struct product_block *runs, int count, co
 static void backward_phase(const struct tensor *input_gradient,
     const struct tensor *output_gradient, const float *weights, const float *bias,
     const struct convolution *c, const struct channel_tile *channels, const struct phase *phase,
-    int64_t from, int64_t to, struct product_block *runs, float *transposed) {
+    int64_t from, int64_t to, struct product_block *runs, float *transposed,
+    struct sweep_epilogue *epilogue) {
     struct sweep_taps taps = phase_taps(c, channels, phase, output_gradient);
     struct product_tile tile = {
         .a = tensor_at(output_gradient, 0, 0, phase->height.offset, phase->width.offset),
@@ -137,7 +138,8 @@ static void backward_phase(const struct tensor *input_gradient,
     while (sweep_segment_next(&first, &tile.count, &segments)) {
         tile.blocks = runs + first;
         transpose_runs(transposed, runs + first, tile.count, weights, c, channels, phase, &taps);
-        sweep_run(&phase->sweep, tile, channels->blocks, from, to, &c->kernels->product);
+        sweep_run(&phase->sweep, tile, channels->blocks, from, to, &c->kernels->product,
+            sweep_segment_is_last(&segments) ? epilogue : NULL);
         tile.add = true;
         tile.initial = NULL;
     }
@@ -145,16 +147,19 @@ static void backward_phase(const struct tensor *input_gradient,
 
 void convolution_backward_data(const struct tensor *input_gradient,
     const struct tensor *output_gradient, const float *weights, const float *bias, int pictures,
-    const struct convolution *convolution, void *scratch) {
+    const struct convolution *convolution, const struct epilogue *epilogue, void *scratch) {
     const struct convolution *c = convolution;
     if (c->engine == ENGINE_BLAS) {
         convolution_blas_backward_data(
             input_gradient, output_gradient, weights, bias, pictures, convolution, scratch);
+        if (epilogue != NULL) {
+            epilogue_all(epilogue, input_gradient->shape, pictures, c->threads);
+        }
         return;
     }
     if (c->winograd) {
-        winograd_backward_data(
-            input_gradient, output_gradient, weights, bias, pictures, convolution, scratch);
+        winograd_backward_data(input_gradient, output_gradient, weights, bias, pictures,
+            convolution, epilogue, scratch);
         return;
     }
     int phases = c->height.phases * c->width.phases;
@@ -172,7 +177,14 @@ void convolution_backward_data(const struct tensor *input_gradient,
         int thread = omp_get_thread_num(), threads = omp_get_num_threads();
         char *own = (char *)scratch + (size_t)thread * (c->backward_runs + c->backward_transposed);
         int64_t from = total * thread / threads, to = total * (thread + 1) / threads, start = 0;
+        init_phase(&phase, c, 0);
+        init_sweep(&phase, c, input_gradient, output_gradient, pictures);
+        struct sweep_epilogue told = {.epilogue = epilogue,
+            .shape = input_gradient->shape,
+            .in_order = phases == 1 && phase.sweep.in_order};
         for (int t = 0; t < c->input.tiles && start < to; t++) {
+            told.block = c->input.tile[t].block;
+            told.blocks = c->input.tile[t].blocks;
             for (int number = 0; number < phases && start < to; number++) {
                 init_phase(&phase, c, number);
                 init_sweep(&phase, c, input_gradient, output_gradient, pictures);
@@ -182,9 +194,10 @@ void convolution_backward_data(const struct tensor *input_gradient,
                 if (first < past) {
                     backward_phase(input_gradient, output_gradient, weights, bias, c,
                         &c->input.tile[t], &phase, first, past, (struct product_block *)(void *)own,
-                        (float *)(void *)(own + c->backward_runs));
+                        (float *)(void *)(own + c->backward_runs), &told);
                 }
             }
         }
+        sweep_epilogue_finish(&told, pictures, thread, threads);
     }
 }

@@ -60,7 +60,7 @@ size_t convolution_forward_scratch(struct convolution *convolution) {
 static void forward_tile(const struct tensor *output, const struct operand *input,
     const float *weights, const float *bias, const struct convolution *c,
     const struct channel_tile *channels, const struct sweep *sweep, int64_t from, int64_t to,
-    struct product_block *runs) {
+    struct product_block *runs, struct sweep_epilogue *epilogue) {
     struct sweep_taps taps = forward_taps(c, channels, input);
     struct product_tile tile = {
         .a = input->data,
@@ -81,7 +81,8 @@ static void forward_tile(const struct tensor *output, const struct operand *inpu
     int first;
     while (sweep_segment_next(&first, &tile.count, &segments)) {
         tile.blocks = runs + first;
-        sweep_run(sweep, tile, channels->blocks, from, to, &c->kernels->product);
+        sweep_run(sweep, tile, channels->blocks, from, to, &c->kernels->product,
+            sweep_segment_is_last(&segments) ? epilogue : NULL);
         tile.add = true;
         tile.initial = NULL;
     }
@@ -89,14 +90,17 @@ static void forward_tile(const struct tensor *output, const struct operand *inpu
 
 void convolution_forward(const struct tensor *output, const struct tensor *input,
     const float *weights, const float *bias, int pictures, const struct convolution *convolution,
-    void *scratch) {
+    const struct epilogue *epilogue, void *scratch) {
     const struct convolution *c = convolution;
     if (c->engine == ENGINE_BLAS) {
         convolution_blas_forward(output, input, weights, bias, pictures, convolution, scratch);
+        if (epilogue != NULL) {
+            epilogue_all(epilogue, output->shape, pictures, c->threads);
+        }
         return;
     }
     if (c->winograd) {
-        winograd_forward(output, input, weights, bias, pictures, convolution, scratch);
+        winograd_forward(output, input, weights, bias, pictures, convolution, epilogue, scratch);
         return;
     }
     size_t copy = operand_input_bytes(c);
@@ -116,12 +120,18 @@ void convolution_forward(const struct tensor *output, const struct tensor *input
             c->kernels->product.rows);
         int64_t tiles = sweep_tiles(&sweep), total = tiles * c->output.tiles;
         int64_t from = total * thread / threads, to = total * (thread + 1) / threads;
+        struct sweep_epilogue told = {
+            .epilogue = epilogue, .shape = output->shape, .in_order = sweep.in_order};
         while (from < to) {
+            const struct channel_tile *channels = &c->output.tile[from / tiles];
             int64_t number = from / tiles,
                     past = (number + 1) * tiles < to ? (number + 1) * tiles : to;
-            forward_tile(output, &in, weights, bias, c, &c->output.tile[number], &sweep,
-                from - number * tiles, past - number * tiles, runs);
+            told.block = channels->block;
+            told.blocks = channels->blocks;
+            forward_tile(output, &in, weights, bias, c, channels, &sweep, from - number * tiles,
+                past - number * tiles, runs, &told);
             from = past;
         }
+        sweep_epilogue_finish(&told, pictures, thread, threads);
     }
 }

@@ -73,17 +73,69 @@ void sweep_init(struct sweep *sweep, struct sweep_dimension pictures, struct swe
         rows = columns;
         columns = swap;
     }
-    *sweep = (struct sweep){.outer = pictures, .middle = rows, .inner = columns};
+    *sweep = (struct sweep){.outer = pictures, .middle = rows, .inner = columns, .in_order = true};
     if (pictures.count > 0 &&
         1.1 * cost(pictures.count, most_rows) < cost(columns.count, most_rows)) {
         sweep->outer = columns;
         sweep->inner = pictures;
+        sweep->in_order = false;
     }
     sweep->tiles = tiles_of(sweep->inner.count, most_rows);
 }
 
+/* The thread begins with pixel `pixel` of a picture. */
+static void begin(struct sweep_epilogue *e, int picture, int pixel) {
+    int rows = epilogue_rows(e->shape), row = pixel / e->shape.width / rows * rows;
+    e->next = epilogue_run_at(e->shape, picture, e->block, row);
+    e->begun = pixel != row * e->shape.width;
+}
+
+static void call_run(const struct sweep_epilogue *e, struct epilogue_run run, int blocks) {
+    for (int b = 0; b < blocks; b++, run.block++) {
+        e->epilogue->run(e->epilogue, &run);
+    }
+}
+
+/* All pixels of the picture up to `pixel` are final. */
+static void advance(struct sweep_epilogue *e, int pixel) {
+    while ((e->next.row + e->next.rows) * e->shape.width <= pixel) {
+        if (e->begun) {
+            e->late = e->next;
+            e->late_blocks = e->blocks;
+            e->begun = false;
+        } else {
+            call_run(e, e->next, e->blocks);
+        }
+        int row = e->next.row + e->next.rows;
+        if (row == e->shape.height) {
+            e->next = epilogue_run_at(e->shape, e->next.picture + 1, e->block, 0);
+            return;
+        }
+        e->next = epilogue_run_at(e->shape, e->next.picture, e->block, row);
+    }
+}
+
+static void fetch(const struct sweep_epilogue *e, int picture, int from, int to) {
+    for (int b = 0; b < e->blocks; b++) {
+        epilogue_fetch(e->epilogue, picture, e->block + b, from, to);
+    }
+}
+
+void sweep_epilogue_finish(
+    const struct sweep_epilogue *epilogue, int pictures, int thread, int threads) {
+    if (epilogue->epilogue == NULL) {
+        return;
+    }
+#pragma omp barrier
+    if (epilogue->in_order) {
+        call_run(epilogue, epilogue->late, epilogue->late_blocks);
+    } else {
+        epilogue_share(epilogue->epilogue, epilogue->shape, pictures, thread, threads);
+    }
+}
+
 void sweep_run(const struct sweep *sweep, struct product_tile tile, int vectors, int64_t from,
-    int64_t to, const struct product_kernels *kernels) {
+    int64_t to, const struct product_kernels *kernels, struct sweep_epilogue *epilogue) {
     int64_t line = from / sweep->tiles;
     int inner = (int)(from % sweep->tiles);
     int middle = (int)(line % sweep->middle.count), outer = (int)(line / sweep->middle.count);
@@ -91,13 +143,26 @@ void sweep_run(const struct sweep *sweep, struct product_tile tile, int vectors,
     float *out = tile.out;
     tile.a_row = sweep->inner.a;
     tile.out_row = sweep->inner.out;
+    bool tell = epilogue != NULL && epilogue->epilogue != NULL && epilogue->in_order;
+    if (tell) {
+        begin(epilogue, outer,
+            middle * sweep->inner.count +
+                (int)((int64_t)inner * sweep->inner.count / sweep->tiles));
+    }
     for (int64_t number = from; number < to; number++) {
         int first = (int)((int64_t)inner * sweep->inner.count / sweep->tiles);
         int past = (int)((int64_t)(inner + 1) * sweep->inner.count / sweep->tiles);
         tile.a = a + outer * sweep->outer.a + middle * sweep->middle.a + first * sweep->inner.a;
         tile.out =
             out + outer * sweep->outer.out + middle * sweep->middle.out + first * sweep->inner.out;
+        if (tell) {
+            int pixel = middle * sweep->inner.count;
+            fetch(epilogue, outer, pixel + first, pixel + past);
+        }
         kernels->tile[vectors - 1][past - first - 1](&tile);
+        if (tell) {
+            advance(epilogue, middle * sweep->inner.count + past);
+        }
         if (++inner == sweep->tiles) {
             inner = 0;
             if (++middle == sweep->middle.count) {

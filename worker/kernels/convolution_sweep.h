@@ -37,6 +37,9 @@ void sweep_segments_init(
 /* The next segment, runs [*first, *first + *count); false after the last. A sum without products
  * has one empty segment. */
 bool sweep_segment_next(int *first, int *count, struct sweep_segments *segments);
+static inline bool sweep_segment_is_last(const struct sweep_segments *segments) {
+    return segments->next == segments->count;
+}
 
 /* The pixels of some pictures in two tensors: `a`, which is read, and `out`. The innermost
  * dimension is cut into register tiles. */
@@ -46,7 +49,8 @@ struct sweep_dimension {
 };
 struct sweep {
     struct sweep_dimension outer, middle, inner;
-    int tiles; /* of the inner dimension */
+    int tiles;     /* of the inner dimension */
+    bool in_order; /* picture by picture, row by row */
 };
 
 /* Arranges pictures, rows and columns so that tiles are full: a picture whose rows follow each
@@ -57,9 +61,27 @@ static inline int64_t sweep_tiles(const struct sweep *sweep) {
     return (int64_t)sweep->outer.count * sweep->middle.count * sweep->tiles;
 }
 
+/* Calls an epilogue on the runs of rows that one thread has finished, if sweeps are in order and
+ * every pixel is in one of them. A run that another thread began has to wait until all are done:
+ * there is at most one, that in which the thread itself began. */
+struct sweep_epilogue {
+    const struct epilogue *epilogue; /* NULL: none */
+    struct shape shape;
+    bool in_order;
+    int block, blocks;        /* channel blocks of the tiles */
+    struct epilogue_run next; /* the first run that is not final */
+    bool begun;               /* by another thread */
+    struct epilogue_run late; /* the one that has to wait */
+    int late_blocks;          /* 0: none has */
+};
+/* By every thread of a parallel region after its sweeps: waits for all, does what is left. */
+void sweep_epilogue_finish(
+    const struct sweep_epilogue *epilogue, int pictures, int thread, int threads);
+
 /* Computes register tiles [from, to) of the sweep. `tile` is what they have in common, its `a` and
- * `out` at the sweep's first pixel. */
+ * `out` at the sweep's first pixel. `epilogue` is told what is final with these (NULL: nothing is);
+ * its `block` and `blocks` are the tile's. */
 void sweep_run(const struct sweep *sweep, struct product_tile tile, int vectors, int64_t from,
-    int64_t to, const struct product_kernels *kernels);
+    int64_t to, const struct product_kernels *kernels, struct sweep_epilogue *epilogue);
 
 #endif

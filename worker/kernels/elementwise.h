@@ -57,24 +57,28 @@ struct elementwise_kernels {
     void (*sigmoid_backward)(
         float *in_gradient, const float *out_gradient, const float *out, size_t count);
 
-    /* Batch norm, one row. By channel: sum = sum of in - pivot, square = sum of its square. */
-    void (*moments)(float *sum, float *square, const float *in, const float *pivot, size_t count);
+    /* Batch norm, some rows of a channel block. By channel: sum = sum of in - pivot, square = sum
+     * of its square. The even pixels of each row are one chain and the odd ones another, through
+     * all rows; their sum is the result. */
+    void (*moments)(float *sum, float *square, const float *in, ptrdiff_t row_stride, int rows,
+        int pixels, const float *pivot);
     /* out = (in - mean) * scale + shift, plus `addend` where that is not NULL; where `rectify`,
      * then 0 where that is < 0. The same bits as one kernel after the other. */
     void (*normalise)(float *out, const float *in, const float *addend,
         const struct elementwise_line *line, bool rectify, size_t count);
-    /* By channel: sum = sum of gradient, product = sum of gradient * (in - mean). */
-    void (*gradient_moments)(float *sum, float *product, const float *gradient, const float *in,
-        const float *mean, size_t count);
-    /* in_gradient = out_gradient * scale + (in - mean) * slope + shift */
+    /* Backward, where `rectified` with 0 in place of the gradient where normalise and rectify gave
+     * no more than 0: worked out again from `in`, so that what it gave need not be read. */
+    /* By channel, in chains as above: sum = sum of gradient, product = sum of gradient * (in -
+     * mean). */
+    void (*gradient_moments)(float *sum, float *product, const float *gradient,
+        ptrdiff_t gradient_row_stride, const float *in, ptrdiff_t row_stride, int rows, int pixels,
+        const struct elementwise_line *line, bool rectified);
+    /* The same of one row, without a rectifier: product = sum of gradient * (in - around). */
+    void (*gradient_sums)(float *sum, float *product, const float *gradient, const float *in,
+        const float *around, size_t count);
+    /* One row: in_gradient = out_gradient * scale + (in - mean) * slope + shift */
     void (*normalise_backward)(float *in_gradient, const float *out_gradient, const float *in,
-        const struct elementwise_line *line, const struct elementwise_turn *turn, size_t count);
-    /* The same two, with 0 in place of the gradient where normalise and rectify gave no more than
-     * 0: worked out again from `in`, so that what it gave need not be read. */
-    void (*gradient_moments_rectified)(float *sum, float *product, const float *gradient,
-        const float *in, const struct elementwise_line *line, size_t count);
-    void (*normalise_backward_rectified)(float *in_gradient, const float *out_gradient,
-        const float *in, const struct elementwise_line *line, const struct elementwise_turn *turn,
+        const struct elementwise_line *line, const struct elementwise_turn *turn, bool rectified,
         size_t count);
 
     /* Pooling, one row of `pixels` outputs and the one tap of every window that meets inputs in[p *

@@ -185,7 +185,8 @@ static void transform_out(
     }
 }
 
-static void run_maps(struct maps *m, const float *weights, int pictures, void *scratch) {
+static void run_maps(struct maps *m, const float *weights, int pictures,
+    const struct epilogue *epilogue, void *scratch) {
     const struct convolution *c = m->c;
     m->rows = winograd_tiles(m->to->shape.height);
     m->columns = winograd_tiles(m->to->shape.width);
@@ -217,11 +218,16 @@ static void run_maps(struct maps *m, const float *weights, int pictures, void *s
             multiply(m, &memory, count);
             transform_out(m, &memory, first, count);
         }
+        if (epilogue != NULL) {
+#pragma omp barrier
+            epilogue_share(epilogue, m->to->shape, pictures, thread, threads);
+        }
     }
 }
 
 void winograd_forward(const struct tensor *output, const struct tensor *input, const float *weights,
-    const float *bias, int pictures, const struct convolution *convolution, void *scratch) {
+    const float *bias, int pictures, const struct convolution *convolution,
+    const struct epilogue *epilogue, void *scratch) {
     struct maps maps = {
         .c = convolution,
         .in = &convolution->input,
@@ -232,12 +238,12 @@ void winograd_forward(const struct tensor *output, const struct tensor *input, c
         .pad_width = convolution->width.pad,
         .initial = bias,
     };
-    run_maps(&maps, weights, pictures, scratch);
+    run_maps(&maps, weights, pictures, epilogue, scratch);
 }
 
 void winograd_backward_data(const struct tensor *input_gradient,
     const struct tensor *output_gradient, const float *weights, const float *bias, int pictures,
-    const struct convolution *convolution, void *scratch) {
+    const struct convolution *convolution, const struct epilogue *epilogue, void *scratch) {
     struct maps maps = {
         .c = convolution,
         .in = &convolution->output,
@@ -248,5 +254,5 @@ void winograd_backward_data(const struct tensor *input_gradient,
         .pad_height = 2 - convolution->height.pad,
         .pad_width = 2 - convolution->width.pad,
     };
-    run_maps(&maps, weights, pictures, scratch);
+    run_maps(&maps, weights, pictures, epilogue, scratch);
 }

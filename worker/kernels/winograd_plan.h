@@ -38,10 +38,11 @@ size_t winograd_maps_scratch(const struct convolution *convolution);
 size_t winograd_weights_scratch(struct convolution *convolution);
 
 void winograd_forward(const struct tensor *output, const struct tensor *input, const float *weights,
-    const float *bias, int pictures, const struct convolution *convolution, void *scratch);
+    const float *bias, int pictures, const struct convolution *convolution,
+    const struct epilogue *epilogue, void *scratch);
 void winograd_backward_data(const struct tensor *input_gradient,
     const struct tensor *output_gradient, const float *weights, const float *bias, int pictures,
-    const struct convolution *convolution, void *scratch);
+    const struct convolution *convolution, const struct epilogue *epilogue, void *scratch);
 void winograd_backward_weights(float *const *gradient, const struct tensor *input,
     const struct tensor *output_gradient, const struct pass *pass,
     const struct convolution *convolution, void *scratch);

@@ -5,6 +5,7 @@
  * [floor(i s / n), ceil((i + 1) s / n)), as in PyTorch. Where n divides s these are plain windows.
  */
 #include "base/memory.h"
+#include "worker/handoff.h"
 #include "worker/layers/pooling.h"
 
 #include <stdlib.h>
@@ -125,6 +126,7 @@ static status plan(struct layer *layer, const struct layer_plan *plan) {
     TRY(memory_allocate((void **)&state, 1,
         sizeof *state + (size_t)out.height * (size_t)out.width * sizeof(float)));
     layer->state = state;
+    layer->flags |= LAYER_HANDS_GRADIENT;
     state->pooling = pooling;
     state->uneven = uneven;
     for (int h = 0; h < out.height; h++) {
@@ -220,11 +222,16 @@ static void backward(
     if (in->data == NULL) {
         return;
     }
+    struct handoff handoff;
+    const struct epilogue *epilogue = handoff_gradient(&handoff, layer, run, pass);
 #pragma omp parallel for num_threads(run->threads) schedule(static)
     for (int i = 0; i < pass->pictures * blocks; i++) {
         clear_rows(in, i / blocks, i % blocks);
         for (int h = 0; h < out->shape.height; h++) {
             each_tap(layer, run, in, out, i / blocks, i % blocks, h, true);
+        }
+        if (epilogue != NULL) {
+            epilogue_block(epilogue, in->shape, i / blocks, i % blocks);
         }
     }
 }

@@ -1,14 +1,17 @@
 /* Batch norm (Ioffe and Szegedy 2015), over the pictures of a leaf: y = (x - mean) / sqrt(var +
  * eps) * weight + bias by channel, with running statistics for evaluation.
  *
- * Sums are taken in float along each row around a pivot (the leaf's first pixel, so that a large
- * mean cancels no digits), then in double over the rows of a picture and the pictures of the leaf.
+ * Sums are taken in float over each run of rows (worker/kernels/epilogue.h), forward around a pivot
+ * (the run's first pixel, so that a large mean cancels no digits), by whoever makes the rows
+ * (worker/handoff.h); then in double over the runs of the leaf.
  * The statistics of a leaf travel with the gradients, times its count of pictures; the running
  * variance takes the unbiased one, as PyTorch does.
  */
+#include "worker/kernels/epilogue.h"
 #include "worker/layer.h"
 
 #include <math.h>
+#include <string.h>
 
 enum { WEIGHT, BIAS, RUNNING_MEAN, RUNNING_VAR };
 
@@ -46,7 +49,13 @@ struct kept {
     struct lanes mean, inverse_deviation, variance;
 };
 
-/* Two sums in double, by picture and block. */
+/* The two sums over one run, by picture and block: forward of x - pivot and of its square, backward
+ * of the gradient and of its product with x - mean. */
+struct record {
+    struct lanes first, second, pivot;
+};
+
+/* The same over a leaf. */
 struct sums {
     double first[CHANNEL_BLOCK], second[CHANNEL_BLOCK];
 };
@@ -58,25 +67,21 @@ struct turned {
 };
 
 struct scratch {
-    struct sums *sums;     /* [pictures][blocks] */
     struct turned *turned; /* [leaves][blocks] */
     float *folded[4];      /* by parameter: [leaves][blocks * 16] */
 };
 
-static size_t lay_out_scratch(
-    struct scratch *scratch, void *memory, size_t pictures, size_t leaves, size_t blocks) {
+static size_t lay_out_scratch(struct scratch *scratch, void *memory, size_t leaves, size_t blocks) {
     unsigned char *at = memory;
-    size_t sums = pictures * blocks * sizeof(struct sums);
     size_t turned = leaves * blocks * sizeof(struct turned);
     size_t folded = leaves * blocks * sizeof(struct lanes);
     if (memory != NULL) {
-        scratch->sums = (struct sums *)at;
-        scratch->turned = (struct turned *)(at + sums);
+        scratch->turned = (struct turned *)at;
         for (int p = 0; p < 4; p++) {
-            scratch->folded[p] = (float *)(at + sums + turned + (size_t)p * folded);
+            scratch->folded[p] = (float *)(at + turned + (size_t)p * folded);
         }
     }
-    return sums + turned + 4 * folded;
+    return turned + 4 * folded;
 }
 
 static status declare(struct layer *layer, const char *suffix, enum parameter_kind kind,
@@ -93,7 +98,7 @@ static status plan(struct layer *layer, const struct layer_plan *plan) {
     const struct batchnorm_options *o = layer->options;
     struct shape shape = layer->input[0]->shape;
     layer_plan_same(
-        layer, LAYER_CARRIES_ADD | LAYER_CARRIES_RELU |
+        layer, LAYER_CARRIES_ADD | LAYER_CARRIES_RELU | LAYER_KNOWS_SIGN | LAYER_TAKES_GRADIENT |
                    (plan->training ? LAYER_NEEDS_INPUT | LAYER_GRADIENT_IN_PLACE : LAYER_IN_PLACE));
     int64_t fewest = (int64_t)plan->smallest_leaf * shape.height * shape.width;
     if (plan->training && plan->smallest_leaf > 0 && fewest < 2) {
@@ -110,8 +115,9 @@ static status plan(struct layer *layer, const struct layer_plan *plan) {
     size_t blocks = (size_t)shape_blocks(shape.channels);
     if (plan->training) {
         layer->saved_bytes = (size_t)plan->leaves * blocks * sizeof(struct kept);
-        layer->scratch_bytes =
-            lay_out_scratch(NULL, NULL, (size_t)plan->pictures, (size_t)plan->leaves, blocks);
+        layer->scratch_bytes = lay_out_scratch(NULL, NULL, (size_t)plan->leaves, blocks);
+        layer->handed_bytes =
+            (size_t)plan->pictures * blocks * (size_t)epilogue_runs(shape) * sizeof(struct record);
     }
     return STATUS_OK;
 }
@@ -129,25 +135,18 @@ static int leaf_of(const struct pass *pass, int picture) {
     return low;
 }
 
-static void add_row(struct sums *sums, const struct lanes *first, const struct lanes *second) {
-    for (int c = 0; c < CHANNEL_BLOCK; c++) {
-        sums->first[c] += (double)first->value[c];
-        sums->second[c] += (double)second->value[c];
-    }
+/* The records of a picture and block, run by run. */
+static struct record *records_of(const struct layer *layer, void *memory, int picture, int block) {
+    struct shape shape = layer->input[0]->shape;
+    return (struct record *)memory +
+           ((ptrdiff_t)picture * shape_blocks(shape.channels) + block) * epilogue_runs(shape);
 }
 
-/* Adds up the pictures of a leaf, in order. */
-static struct sums leaf_sums(
-    const struct sums *sums, const struct pass *pass, int leaf, int block, int blocks) {
-    struct sums total = {.first = {0}};
-    for (int n = pass->leaf_start[leaf]; n < pass->leaf_start[leaf + 1]; n++) {
-        const struct sums *picture = &sums[(ptrdiff_t)n * blocks + block];
-        for (int c = 0; c < CHANNEL_BLOCK; c++) {
-            total.first[c] += picture->first[c];
-            total.second[c] += picture->second[c];
-        }
-    }
-    return total;
+/* Where the sums over some rows go. */
+static struct record *record_of(
+    const struct layer *layer, void *memory, const struct epilogue_run *rows) {
+    return records_of(layer, memory, rows->picture, rows->block) +
+           rows->row / epilogue_rows(layer->input[0]->shape);
 }
 
 static double values_a_channel(const struct layer *layer, const struct pass *pass, int leaf) {
@@ -156,35 +155,56 @@ static double values_a_channel(const struct layer *layer, const struct pass *pas
     return (double)pictures * shape.height * shape.width;
 }
 
-static void measure_picture(const struct layer *layer, const struct layer_run *run,
-    const struct pass *pass, struct sums *sums, int n, int block) {
+static void take_input(const struct layer *layer, const struct layer_run *run,
+    const struct pass *pass, const struct epilogue_run *rows) {
+    (void)pass;
     const struct tensor *in = &layer->input[0]->activation;
-    const float *pivot = tensor_at(in, pass->leaf_start[leaf_of(pass, n)], block, 0, 0);
-    *sums = (struct sums){.first = {0}};
-    for (int h = 0; h < in->shape.height; h++) {
-        struct lanes sum, square;
-        run->kernels->elementwise.moments(sum.value, square.value, tensor_at(in, n, block, h, 0),
-            pivot, (size_t)in->shape.width * CHANNEL_BLOCK);
-        add_row(sums, &sum, &square);
-    }
+    const float *x = tensor_at(in, rows->picture, rows->block, rows->row, 0);
+    struct record *record = record_of(layer, run->handed_input, rows);
+    memcpy(&record->pivot, x, sizeof record->pivot);
+    run->kernels->elementwise.moments(record->first.value, record->second.value, x, in->row_stride,
+        rows->rows, in->shape.width, record->pivot.value);
 }
 
-static void measure_leaf(const struct layer *layer, const struct pass *pass, struct kept *kept,
-    const struct sums *sums, int leaf, int block, int blocks) {
+/* The sums around the pivot of the leaf's first run: of x - p = (x - q) + (q - p) and its square.
+ */
+static struct sums leaf_moments(const struct layer *layer, const struct layer_run *run,
+    const struct pass *pass, int leaf, int block) {
+    struct shape shape = layer->input[0]->shape;
+    const struct lanes *pivot =
+        &records_of(layer, run->handed_input, pass->leaf_start[leaf], block)->pivot;
+    struct sums total = {.first = {0}};
+    for (int n = pass->leaf_start[leaf]; n < pass->leaf_start[leaf + 1]; n++) {
+        const struct record *record = records_of(layer, run->handed_input, n, block);
+        for (int row = 0; row < shape.height; row += epilogue_rows(shape), record++) {
+            double count = epilogue_run_at(shape, n, block, row).rows * (double)shape.width;
+            for (int c = 0; c < CHANNEL_BLOCK; c++) {
+                double shift = (double)record->pivot.value[c] - (double)pivot->value[c];
+                double first = (double)record->first.value[c], moved = first + count * shift;
+                total.first[c] += moved;
+                total.second[c] += (double)record->second.value[c] + shift * (first + moved);
+            }
+        }
+    }
+    return total;
+}
+
+static void measure_leaf(const struct layer *layer, const struct layer_run *run,
+    const struct pass *pass, struct kept *kept, int leaf, int block) {
     const struct batchnorm_options *o = layer->options;
-    const float *pivot =
-        tensor_at(&layer->input[0]->activation, pass->leaf_start[leaf], block, 0, 0);
     double count = values_a_channel(layer, pass, leaf);
     if (count == 0) {
         return;
     }
-    struct sums total = leaf_sums(sums, pass, leaf, block, blocks);
+    struct sums total = leaf_moments(layer, run, pass, leaf, block);
+    const struct lanes *pivot =
+        &records_of(layer, run->handed_input, pass->leaf_start[leaf], block)->pivot;
     for (int c = 0; c < CHANNEL_BLOCK; c++) {
         double mean = total.first[c] / count;
         double variance = total.second[c] / count - mean * mean;
         variance = variance < 0 ? 0 : variance; /* rounding; what is not a number stays so */
         double unbiased = count > 1 ? variance * (count / (count - 1)) : variance;
-        kept->mean.value[c] = (float)((double)pivot[c] + mean);
+        kept->mean.value[c] = (float)((double)pivot->value[c] + mean);
         kept->inverse_deviation.value[c] = (float)(1.0 / sqrt(variance + o->eps));
         kept->variance.value[c] = (float)unbiased;
     }
@@ -219,17 +239,13 @@ static void normalise_picture(const struct layer *layer, const struct layer_run 
 static void forward_training(
     const struct layer *layer, const struct layer_run *run, const struct pass *pass) {
     int blocks = shape_blocks(layer->input[0]->shape.channels);
-    struct scratch scratch;
-    lay_out_scratch(
-        &scratch, run->scratch, (size_t)pass->pictures, (size_t)pass->leaves, (size_t)blocks);
     struct kept *kept = layer->saved;
-#pragma omp parallel for num_threads(run->threads) schedule(static)
-    for (int i = 0; i < pass->pictures * blocks; i++) {
-        measure_picture(layer, run, pass, &scratch.sums[i], i / blocks, i % blocks);
+    if (layer->input_from == NULL) {
+        layer_each_run(layer, run, pass, layer->input[0]->shape, take_input);
     }
 #pragma omp parallel for num_threads(run->threads) schedule(static)
     for (int i = 0; i < pass->leaves * blocks; i++) {
-        measure_leaf(layer, pass, &kept[i], scratch.sums, i / blocks, i % blocks, blocks);
+        measure_leaf(layer, run, pass, &kept[i], i / blocks, i % blocks);
     }
 #pragma omp parallel for num_threads(run->threads) schedule(static)
     for (int i = 0; i < pass->pictures * blocks; i++) {
@@ -260,35 +276,43 @@ static void forward(
     }
 }
 
-/* The two sums of one row. Where the layer carries a relu, the gradient counts where that let the
+/* The two sums of one run. Where the layer carries a relu, the gradient counts where that let the
  * value through: after an add that is known from the result alone, and the gradient so masked,
  * which the addend takes too, is written; else it is known from the line. */
-static void measure_gradient(const struct layer *layer, const struct layer_run *run,
-    struct sums *sums, int n, int block, const struct kept *kept) {
-    const struct elementwise_kernels *kernels = &run->kernels->elementwise;
+static void take_gradient(const struct layer *layer, const struct layer_run *run,
+    const struct pass *pass, const struct epilogue_run *rows) {
     const struct tensor *in = &layer->input[0]->activation, *gradient = &layer->result->gradient;
-    size_t count = (size_t)in->shape.width * CHANNEL_BLOCK;
+    int n = rows->picture, block = rows->block, blocks = shape_blocks(in->shape.channels);
+    const struct kept *kept = (const struct kept *)layer->saved + leaf_of(pass, n) * blocks + block;
+    struct record *record = record_of(layer, run->handed_gradient, rows);
     struct lanes scale;
     struct elementwise_line line =
         forward_line(layer, run, &scale, block, kept->mean.value, kept->inverse_deviation.value);
-    *sums = (struct sums){.first = {0}};
-    for (int h = 0; h < in->shape.height; h++) {
-        struct lanes sum, product;
-        const float *x = tensor_at(in, n, block, h, 0);
-        const float *dy = tensor_at(gradient, n, block, h, 0);
-        if (layer->rectifies && layer->addend != NULL) {
-            float *masked = tensor_at(&layer->output[0]->gradient, n, block, h, 0);
-            kernels->relu_backward(
-                masked, dy, tensor_at(&layer->result->activation, n, block, h, 0), count);
-            dy = masked;
-        }
-        if (layer->rectifies && layer->addend == NULL) {
-            kernels->gradient_moments_rectified(sum.value, product.value, dy, x, &line, count);
-        } else {
-            kernels->gradient_moments(sum.value, product.value, dy, x, line.mean, count);
-        }
-        add_row(sums, &sum, &product);
+    if (layer->masks) {
+        layer_map_rows(&layer->output[0]->gradient, gradient, &layer->result->activation, rows,
+            run->kernels->elementwise.relu_backward);
+        gradient = &layer->output[0]->gradient;
     }
+    run->kernels->elementwise.gradient_moments(record->first.value, record->second.value,
+        tensor_at(gradient, n, block, rows->row, 0), gradient->row_stride,
+        tensor_at(in, n, block, rows->row, 0), in->row_stride, rows->rows, in->shape.width, &line,
+        layer->rectifies && !layer->masks);
+}
+
+/* Adds up the runs of the pictures of a leaf, in order. */
+static struct sums leaf_gradient(const struct layer *layer, const struct layer_run *run,
+    const struct pass *pass, int leaf, int block) {
+    struct sums total = {.first = {0}};
+    for (int n = pass->leaf_start[leaf]; n < pass->leaf_start[leaf + 1]; n++) {
+        const struct record *record = records_of(layer, run->handed_gradient, n, block);
+        for (int i = 0; i < epilogue_runs(layer->input[0]->shape); i++) {
+            for (int c = 0; c < CHANNEL_BLOCK; c++) {
+                total.first[c] += (double)record[i].first.value[c];
+                total.second[c] += (double)record[i].second.value[c];
+            }
+        }
+    }
+    return total;
 }
 
 /* The gradients of weight and bias over one leaf, its statistics times its pictures, and the line
@@ -303,7 +327,7 @@ static void turn_leaf(const struct layer *layer, const struct layer_run *run,
     if (pictures == 0) {
         return;
     }
-    struct sums total = leaf_sums(scratch->sums, pass, leaf, block, blocks);
+    struct sums total = leaf_gradient(layer, run, pass, leaf, block);
     ptrdiff_t first = ((ptrdiff_t)leaf * blocks + block) * CHANNEL_BLOCK;
     for (int c = 0; c < CHANNEL_BLOCK; c++) {
         double inverse_deviation = (double)kept->inverse_deviation.value[c];
@@ -321,8 +345,9 @@ static void turn_leaf(const struct layer *layer, const struct layer_run *run,
 
 static void backward_picture(const struct layer *layer, const struct layer_run *run, int n,
     int block, const struct kept *kept, const struct turned *turned) {
-    const struct elementwise_kernels *kernels = &run->kernels->elementwise;
     const struct tensor *in = &layer->input[0]->activation;
+    const struct tensor *gradient =
+        layer->masks ? &layer->output[0]->gradient : &layer->result->gradient;
     size_t count = (size_t)in->shape.width * CHANNEL_BLOCK;
     struct lanes scale;
     struct elementwise_line line =
@@ -330,14 +355,8 @@ static void backward_picture(const struct layer *layer, const struct layer_run *
     struct elementwise_turn turn = {turned->scale.value, turned->slope.value, turned->shift.value};
     for (int h = 0; h < in->shape.height; h++) {
         float *dx = tensor_at(&layer->input[0]->gradient, n, block, h, 0);
-        const float *x = tensor_at(in, n, block, h, 0);
-        if (layer->rectifies && layer->addend == NULL) {
-            kernels->normalise_backward_rectified(
-                dx, tensor_at(&layer->result->gradient, n, block, h, 0), x, &line, &turn, count);
-        } else {
-            kernels->normalise_backward(
-                dx, tensor_at(&layer->output[0]->gradient, n, block, h, 0), x, &line, &turn, count);
-        }
+        run->kernels->elementwise.normalise_backward(dx, tensor_at(gradient, n, block, h, 0),
+            tensor_at(in, n, block, h, 0), &line, &turn, layer->rectifies && !layer->masks, count);
     }
 }
 
@@ -346,12 +365,9 @@ static void backward(
     int blocks = shape_blocks(layer->input[0]->shape.channels);
     const struct kept *kept = layer->saved;
     struct scratch scratch;
-    lay_out_scratch(
-        &scratch, run->scratch, (size_t)pass->pictures, (size_t)pass->leaves, (size_t)blocks);
-#pragma omp parallel for num_threads(run->threads) schedule(static)
-    for (int i = 0; i < pass->pictures * blocks; i++) {
-        const struct kept *k = &kept[leaf_of(pass, i / blocks) * blocks + i % blocks];
-        measure_gradient(layer, run, &scratch.sums[i], i / blocks, i % blocks, k);
+    lay_out_scratch(&scratch, run->scratch, (size_t)pass->leaves, (size_t)blocks);
+    if (layer->gradient_from == NULL) {
+        layer_each_run(layer, run, pass, layer->input[0]->shape, take_gradient);
     }
 #pragma omp parallel for num_threads(run->threads) schedule(static)
     for (int i = 0; i < pass->leaves * blocks; i++) {
@@ -380,4 +396,6 @@ const struct layer_operations layer_batchnorm = {
     .plan = plan,
     .forward = forward,
     .backward = backward,
+    .take_input = take_input,
+    .take_gradient = take_gradient,
 };

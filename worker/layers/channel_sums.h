@@ -13,7 +13,7 @@ struct channel_sums {
 size_t channel_sums_scratch(const struct layer *layer, const struct layer_plan *plan); /* bytes */
 
 /* The sums that `kernel` takes of a row of the output's gradient and the input around 0
- * (elementwise.gradient_moments, activation.prelu_moments): rows in float, then in double over the
+ * (elementwise.gradient_sums, activation.prelu_moments): rows in float, then in double over the
  * rows of a picture and the pictures of a leaf. A leaf without pictures gets zeros. */
 struct channel_sums channel_sums_run(const struct layer *layer, const struct layer_run *run,
     const struct pass *pass,

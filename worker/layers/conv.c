@@ -107,5 +107,6 @@ const struct layer_operations layer_conv = {
     .plan = plan,
     .forward = products_forward,
     .backward = backward,
+    .take_gradient = products_take_gradient,
     .release = release,
 };

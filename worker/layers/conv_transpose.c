@@ -5,6 +5,7 @@
  * It is planned as the convolution from its output to its input, whose directions change places:
  * forward is backward-data, the gradient of the input is forward, and backward-weights takes the
  * output's gradient for the input. */
+#include "worker/handoff.h"
 #include "worker/initialise.h"
 #include "worker/layers/products.h"
 
@@ -117,10 +118,11 @@ static status plan(struct layer *layer, const struct layer_plan *plan) {
 static void forward(
     const struct layer *layer, const struct layer_run *run, const struct pass *pass) {
     bool has = layer->parameters > PRODUCTS_BIAS;
+    struct handoff handoff;
     convolution_backward_data(&layer->output[0]->activation, &layer->input[0]->activation,
         layer_weights(layer, run, PRODUCTS_WEIGHT),
         has ? layer_weights(layer, run, PRODUCTS_BIAS) : NULL, pass->pictures, layer->state,
-        run->scratch);
+        handoff_output(&handoff, layer, run, pass), run->scratch);
 }
 
 static void backward(
@@ -136,9 +138,10 @@ static void backward(
     }
     layer_weights_done(layer, run);
     if (layer->input[0]->gradient.data != NULL) {
+        struct handoff handoff;
         convolution_forward(&layer->input[0]->gradient, output_gradient,
             layer_weights(layer, run, PRODUCTS_WEIGHT), NULL, pass->pictures, layer->state,
-            run->scratch);
+            handoff_gradient(&handoff, layer, run, pass), run->scratch);
     }
 }
 
@@ -150,5 +153,6 @@ const struct layer_operations layer_conv_transpose = {
     .plan = plan,
     .forward = forward,
     .backward = backward,
+    .take_gradient = products_take_gradient,
     .release = products_release,
 };

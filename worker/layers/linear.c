@@ -61,5 +61,6 @@ const struct layer_operations layer_linear = {
     .plan = plan,
     .forward = products_forward,
     .backward = products_backward,
+    .take_gradient = products_take_gradient,
     .release = products_release,
 };

@@ -1,6 +1,7 @@
 /* The largest of each window. Padding is no candidate: the border is never read. Training keeps a
  * byte an element, the tap that won (the first of equals); backward gives each gradient to it. */
 #include "base/memory.h"
+#include "worker/handoff.h"
 #include "worker/layers/pooling.h"
 
 #include <math.h>
@@ -56,6 +57,7 @@ static status plan(struct layer *layer, const struct layer_plan *plan) {
     struct shape output = layer->output[0]->shape;
     /* The taps that won; then, for forward, what pool_max gathers: one row a thread. */
     layer->saved_bytes = (size_t)plan->pictures * picture_lanes(output);
+    layer->flags |= LAYER_HANDS_GRADIENT;
     layer->scratch_bytes =
         (size_t)plan->threads * (size_t)output.width * CHANNEL_BLOCK * sizeof(float);
     return STATUS_OK;
@@ -141,10 +143,15 @@ static void backward(
     if (layer->input[0]->gradient.data == NULL) {
         return;
     }
+    struct handoff handoff;
+    const struct epilogue *epilogue = handoff_gradient(&handoff, layer, run, pass);
 #pragma omp parallel for num_threads(run->threads) schedule(static)
     for (int i = 0; i < pass->pictures * blocks; i++) {
         backward_block(
             layer, run, i / blocks, i % blocks, (const uint8_t *)layer->saved + (size_t)i * block);
+        if (epilogue != NULL) {
+            epilogue_block(epilogue, layer->input[0]->shape, i / blocks, i % blocks);
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 #include "worker/layers/products.h"
 
+#include "worker/handoff.h"
+
 static void pack(float *packed, const float *standard, const struct parameter *parameter) {
     convolution_pack(packed, standard, parameter->packing);
 }
@@ -24,7 +26,8 @@ status products_declare(struct layer *layer, const struct layer_plan *plan,
     TRY(convolution_create(&convolution, shape, plan->kernels, plan->engine, plan->winograd,
         plan->threads, plan->pictures, plan->leaves));
     layer->state = convolution;
-    layer->flags = LAYER_NEEDS_INPUT;
+    layer->flags =
+        LAYER_NEEDS_INPUT | LAYER_CARRIES_RELU | LAYER_HANDS_OUTPUT | LAYER_HANDS_GRADIENT;
     layer->kernel = convolution_kernel(convolution);
     layer->multiply_adds = convolution_multiply_adds(convolution);
     struct parameter_declaration declaration = *weight;
@@ -64,9 +67,17 @@ void products_forward(
     const struct layer *layer, const struct layer_run *run, const struct pass *pass) {
     const float *bias =
         layer->parameters > PRODUCTS_BIAS ? layer_weights(layer, run, PRODUCTS_BIAS) : NULL;
+    struct handoff handoff;
     convolution_forward(&layer->output[0]->activation, &layer->input[0]->activation,
         layer_weights(layer, run, PRODUCTS_WEIGHT), bias, pass->pictures, layer->state,
-        run->scratch);
+        handoff_output(&handoff, layer, run, pass), run->scratch);
+}
+
+void products_take_gradient(const struct layer *layer, const struct layer_run *run,
+    const struct pass *pass, const struct epilogue_run *rows) {
+    (void)pass;
+    layer_map_rows(&layer->output[0]->gradient, &layer->result->gradient,
+        &layer->result->activation, rows, run->kernels->elementwise.relu_backward);
 }
 
 void products_backward(
@@ -82,8 +93,9 @@ void products_backward(
     }
     layer_weights_done(layer, run);
     if (layer->input[0]->gradient.data != NULL) {
+        struct handoff handoff;
         convolution_backward_data(&layer->input[0]->gradient, output_gradient,
             layer_weights(layer, run, PRODUCTS_WEIGHT), NULL, pass->pictures, layer->state,
-            run->scratch);
+            handoff_gradient(&handoff, layer, run, pass), run->scratch);
     }
 }

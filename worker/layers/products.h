@@ -24,6 +24,8 @@ void products_forward(
     const struct layer *layer, const struct layer_run *run, const struct pass *pass);
 void products_backward(
     const struct layer *layer, const struct layer_run *run, const struct pass *pass);
+void products_take_gradient(const struct layer *layer, const struct layer_run *run,
+    const struct pass *pass, const struct epilogue_run *rows);
 void products_release(struct layer *layer);
 
 #endif

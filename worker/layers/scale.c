@@ -77,7 +77,7 @@ static void backward(
     float *out[TREE_SUBTREES_LIMIT];
     int count = shape_blocks(layer->input[0]->shape.channels) * CHANNEL_BLOCK;
     const struct channel_sums sums =
-        channel_sums_run(layer, run, pass, run->kernels->elementwise.gradient_moments);
+        channel_sums_run(layer, run, pass, run->kernels->elementwise.gradient_sums);
     layer_gradients(out, layer, pass, WEIGHT);
     pass_fold_leaves(out, sums.product, count, pass);
     if (layer->parameters > BIAS) {

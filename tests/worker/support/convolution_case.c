@@ -270,6 +270,64 @@ static void run_weights(struct convolution_case *c, const struct convolution *co
     }
 }
 
+/* What an epilogue was given: how often each row, and the rows as they then were. */
+struct seen {
+    struct epilogue epilogue;
+    const struct tensor *result;
+    int pictures;
+    int *times;  /* [picture][block][row] */
+    float *copy; /* [picture][block][row][width][16] */
+};
+
+static ptrdiff_t row_number(const struct seen *seen, int picture, int block, int row) {
+    struct shape shape = seen->result->shape;
+    return ((ptrdiff_t)picture * shape_blocks(shape.channels) + block) * shape.height + row;
+}
+
+static void see(const struct epilogue *epilogue, const struct epilogue_run *run) {
+    const struct seen *seen = (const struct seen *)(const void *)epilogue;
+    struct shape shape = seen->result->shape;
+    struct epilogue_run right = epilogue_run_at(shape, run->picture, run->block, run->row);
+    bool whole = run->row % epilogue_rows(shape) == 0 && run->rows == right.rows;
+    for (int h = run->row; h < run->row + run->rows; h++) {
+        ptrdiff_t number = row_number(seen, run->picture, run->block, h);
+        size_t count = (size_t)shape.width * CHANNEL_BLOCK;
+        __atomic_add_fetch(&seen->times[number], whole ? 1 : 2, __ATOMIC_RELAXED);
+        memcpy(seen->copy + number * (ptrdiff_t)count,
+            tensor_at(seen->result, run->picture, run->block, h, 0), count * sizeof(float));
+    }
+}
+
+static void seen_init(struct seen *seen, const struct tensor *result, int pictures) {
+    *seen = (struct seen){.epilogue = {.run = see, .read = {result}, .reads = 1},
+        .result = result,
+        .pictures = pictures};
+    size_t rows = (size_t)row_number(seen, pictures, 0, 0) + 1;
+    seen->times = must_allocate(rows, sizeof *seen->times);
+    seen->copy =
+        must_allocate(rows * (size_t)result->shape.width, CHANNEL_BLOCK * sizeof *seen->copy);
+}
+
+/* Asserts that every row was seen once, as it is now, in a whole run; frees. */
+static void seen_assert(struct seen *seen) {
+    struct shape shape = seen->result->shape;
+    size_t bytes = (size_t)shape.width * CHANNEL_BLOCK * sizeof(float);
+    int wrong = 0;
+    for (int n = 0; n < seen->pictures; n++) {
+        for (int b = 0; b < shape_blocks(shape.channels); b++) {
+            for (int h = 0; h < shape.height; h++) {
+                ptrdiff_t number = row_number(seen, n, b, h);
+                wrong += seen->times[number] != 1 ||
+                         memcmp((char *)seen->copy + number * (ptrdiff_t)bytes,
+                             tensor_at(seen->result, n, b, h, 0), bytes) != 0;
+            }
+        }
+    }
+    CU_ASSERT_EQUAL(wrong, 0);
+    free(seen->times);
+    free(seen->copy);
+}
+
 void case_run_engine(
     struct convolution_case *c, enum cpu_isa isa, enum engine_kernels engine, int threads) {
     struct convolution *convolution = NULL;
@@ -301,10 +359,15 @@ void case_run_engine(
     tensor_load_planar(&input, c->input, c->pictures);
     tensor_load_planar(&output_gradient, c->output_gradient, c->pictures);
 
-    convolution_forward(
-        &output, &input, packed.values, bias.values, c->pictures, convolution, scratch.values);
+    struct seen seen;
+    seen_init(&seen, &output, c->pictures);
+    convolution_forward(&output, &input, packed.values, bias.values, c->pictures, convolution,
+        &seen.epilogue, scratch.values);
+    seen_assert(&seen);
+    seen_init(&seen, &input_gradient, c->pictures);
     convolution_backward_data(&input_gradient, &output_gradient, packed.values, input_bias.values,
-        c->pictures, convolution, scratch.values);
+        c->pictures, convolution, &seen.epilogue, scratch.values);
+    seen_assert(&seen);
     run_weights(c, convolution, &input, &output_gradient, scratch.values);
     assert_written(&output, c->pictures);
     assert_written(&input_gradient, c->pictures);
