@@ -67,10 +67,11 @@ KERNEL_INLINE v16 v16_select_greater(v16 a, v16 b, v16 x, v16 y) {
         _mm256_blendv_ps(y.high, x.high, _mm256_cmp_ps(a.high, b.high, _CMP_GT_OQ)),
     };
 }
-KERNEL_INLINE v16 v16_load_bytes(const uint8_t *p) {
-    __m128i bytes = _mm_loadu_si128((const __m128i *)p);
-    return (v16){_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes)),
-        _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_srli_si128(bytes, 8)))};
+KERNEL_INLINE v16 v16_where_byte(const uint8_t *p, uint8_t byte, v16 a) {
+    __m128i same = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)p), _mm_set1_epi8((char)byte));
+    __m256 low = _mm256_castsi256_ps(_mm256_cvtepi8_epi32(same));
+    __m256 high = _mm256_castsi256_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(same, 8)));
+    return (v16){_mm256_and_ps(low, a.low), _mm256_and_ps(high, a.high)};
 }
 KERNEL_INLINE void v16_store_bytes(uint8_t *p, v16 a) {
     __m256i low = _mm256_cvttps_epi32(a.low), high = _mm256_cvttps_epi32(a.high);

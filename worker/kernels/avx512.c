@@ -54,8 +54,9 @@ KERNEL_INLINE v16 v16_min(v16 a, v16 b) {
 KERNEL_INLINE v16 v16_select_greater(v16 a, v16 b, v16 x, v16 y) {
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), y, x);
 }
-KERNEL_INLINE v16 v16_load_bytes(const uint8_t *p) {
-    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p)));
+KERNEL_INLINE v16 v16_where_byte(const uint8_t *p, uint8_t byte, v16 a) {
+    __m128i bytes = _mm_loadu_si128((const __m128i *)p);
+    return _mm512_maskz_mov_ps(_mm_cmpeq_epi8_mask(bytes, _mm_set1_epi8((char)byte)), a);
 }
 KERNEL_INLINE void v16_store_bytes(uint8_t *p, v16 a) {
     _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(_mm512_cvttps_epi32(a)));

@@ -26,6 +26,22 @@ struct elementwise_turn {
     const float *scale, *slope, *shift;
 };
 
+/* The taps of a window: rows x columns, neighbours. Their numbers, which are at most 255, rise by 1
+ * and from a row to the next by tap_row. */
+struct elementwise_window {
+    int rows, columns;
+    ptrdiff_t row_stride; /* of the input, in floats */
+    int tap, tap_row;
+};
+
+/* The outputs in whose windows an input is: rows x columns of them, rows downwards and columns to
+ * the left, and as which tap. */
+struct elementwise_reach {
+    int rows, columns;
+    ptrdiff_t row_stride, place_row_stride; /* of the output's gradient and of the places */
+    int tap, tap_row, tap_column;
+};
+
 struct elementwise_kernels {
     /* sum[i] += add[i]; any count, any alignment */
     void (*add)(float *sum, const float *add, size_t count);
@@ -81,14 +97,16 @@ struct elementwise_kernels {
         const struct elementwise_line *line, const struct elementwise_turn *turn, bool rectified,
         size_t count);
 
-    /* Pooling, one row of `pixels` outputs and the one tap of every window that meets inputs in[p *
-     * stride] (stride in pixels). pool_max: best = in and place = tap where in > best; `spoilt`
-     * gathers in * 0, which is not a number where in is none or infinite. */
-    void (*pool_max)(float *best, float *spoilt, uint8_t *place, const float *in, int tap,
-        int stride, int pixels);
-    /* in_gradient[p * stride] += out_gradient[p] where place[p] = tap */
-    void (*pool_max_backward)(float *in_gradient, const float *out_gradient, const uint8_t *place,
-        int tap, int stride, int pixels);
+    /* Pooling. The largest of each of `pixels` windows, the first of which begins at `in` and the
+     * next ones `stride` pixels further each; in `place` the number of the tap that it was, the
+     * first of equals. Not a number where one in the window is none or infinite. */
+    void (*pool_max)(float *out, uint8_t *place, const float *in, int stride,
+        const struct elementwise_window *window, int pixels);
+    /* in_gradient[p * stride] = the gradients of those outputs that it was the largest for */
+    void (*pool_max_backward)(float *in_gradient, int stride, const float *out_gradient,
+        const uint8_t *place, const struct elementwise_reach *reach, int pixels);
+    /* Of means, a row of `pixels` outputs and the one tap of every window that meets inputs in[p *
+     * stride] (stride in pixels). */
     /* sum[p] += in[p * stride] */
     void (*pool_sum)(float *sum, const float *in, int stride, int pixels);
     /* row[p] *= share[p] */

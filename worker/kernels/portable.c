@@ -82,9 +82,9 @@ KERNEL_INLINE v16 v16_select_greater(v16 a, v16 b, v16 x, v16 y) {
     LANES r.lane[l] = a.lane[l] > b.lane[l] ? x.lane[l] : y.lane[l];
     return r;
 }
-KERNEL_INLINE v16 v16_load_bytes(const uint8_t *p) {
+KERNEL_INLINE v16 v16_where_byte(const uint8_t *p, uint8_t byte, v16 a) {
     v16 r;
-    LANES r.lane[l] = (float)p[l];
+    LANES r.lane[l] = p[l] == byte ? a.lane[l] : 0.0f;
     return r;
 }
 KERNEL_INLINE void v16_store_bytes(uint8_t *p, v16 a) {

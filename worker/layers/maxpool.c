@@ -4,9 +4,6 @@
 #include "worker/handoff.h"
 #include "worker/layers/pooling.h"
 
-#include <math.h>
-#include <string.h>
-
 struct maxpool_options {
     const char *name;
     int64_t kernel[2], stride[2], pad[2];
@@ -55,40 +52,39 @@ static status plan(struct layer *layer, const struct layer_plan *plan) {
     }
     TRY(pooling_plan(pooling, layer, o->kernel, o->stride, o->pad, o->ceil));
     struct shape output = layer->output[0]->shape;
-    /* The taps that won; then, for forward, what pool_max gathers: one row a thread. */
-    layer->saved_bytes = (size_t)plan->pictures * picture_lanes(output);
+    layer->saved_bytes = (size_t)plan->pictures * picture_lanes(output); /* the taps that won */
     layer->flags |= LAYER_HANDS_GRADIENT;
-    layer->scratch_bytes =
-        (size_t)plan->threads * (size_t)output.width * CHANNEL_BLOCK * sizeof(float);
     return STATUS_OK;
 }
 
-static void forward_row(const struct layer *layer, const struct layer_run *run, float *spoilt,
-    uint8_t *place, int n, int block, int h) {
+static void forward_row(const struct layer *layer, const struct layer_run *run, uint8_t *place,
+    int n, int block, int h) {
     const struct pooling *pooling = layer->state;
     const struct tensor *in = &layer->input[0]->activation, *out = &layer->output[0]->activation;
-    int width = out->shape.width;
-    float *best = tensor_at(out, n, block, h, 0);
-    for (int i = 0; i < width * CHANNEL_BLOCK; i++) {
-        best[i] = -INFINITY;
-        spoilt[i] = 0.0f;
-    }
-    memset(place, 0, (size_t)width * CHANNEL_BLOCK);
-    for (int kh = 0; kh < pooling->kernel[0]; kh++) {
-        int row = h * pooling->stride[0] + kh - pooling->pad[0];
-        for (int kw = 0; row >= 0 && row < in->shape.height && kw < pooling->kernel[1]; kw++) {
-            int from, to;
-            pooling_range(&from, &to, pooling, 1, kw, in->shape.width, width);
-            int column = from * pooling->stride[1] + kw - pooling->pad[1];
-            if (from < to) {
-                run->kernels->elementwise.pool_max(best + from * CHANNEL_BLOCK,
-                    spoilt + from * CHANNEL_BLOCK, place + from * CHANNEL_BLOCK,
-                    tensor_at(in, n, block, row, column), kh * pooling->kernel[1] + kw,
-                    pooling->stride[1], to - from);
+    int top, bottom, width = out->shape.width;
+    pooling_taps(&top, &bottom, pooling, 0, h, in->shape.height);
+    int row = h * pooling->stride[0] - pooling->pad[0] + top;
+    for (int w = 0, past; w < width; w = past) { /* outputs whose windows have the same taps */
+        int left, right, next_left, next_right;
+        pooling_taps(&left, &right, pooling, 1, w, in->shape.width);
+        for (past = w + 1; past < width; past++) {
+            pooling_taps(&next_left, &next_right, pooling, 1, past, in->shape.width);
+            if (next_left != left || next_right != right) {
+                break;
             }
         }
+        const struct elementwise_window window = {
+            .rows = bottom - top,
+            .columns = right - left,
+            .row_stride = in->row_stride,
+            .tap = top * pooling->kernel[1] + left,
+            .tap_row = pooling->kernel[1],
+        };
+        run->kernels->elementwise.pool_max(tensor_at(out, n, block, h, w),
+            place + (ptrdiff_t)w * CHANNEL_BLOCK,
+            tensor_at(in, n, block, row, w * pooling->stride[1] - pooling->pad[1] + left),
+            pooling->stride[1], &window, past - w);
     }
-    run->kernels->elementwise.add_two(best, best, spoilt, (size_t)width * CHANNEL_BLOCK);
 }
 
 static void forward(
@@ -96,41 +92,55 @@ static void forward(
     struct shape shape = layer->output[0]->shape;
     int blocks = shape_blocks(shape.channels);
     size_t row = (size_t)shape.width * CHANNEL_BLOCK;
-#pragma omp parallel for num_threads(run->threads) schedule(static, 1)
-    for (int thread = 0; thread < run->threads; thread++) {
-        int64_t items = (int64_t)pass->pictures * blocks;
-        float *spoilt = (float *)run->scratch + (size_t)thread * row;
-        for (int64_t i = items * thread / run->threads; i < items * (thread + 1) / run->threads;
-             i++) {
-            uint8_t *place = (uint8_t *)layer->saved + (size_t)i * (size_t)shape.height * row;
-            for (int h = 0; h < shape.height; h++) {
-                forward_row(layer, run, spoilt, place + (size_t)h * row, (int)(i / blocks),
-                    (int)(i % blocks), h);
+#pragma omp parallel for num_threads(run->threads) schedule(static)
+    for (int i = 0; i < pass->pictures * blocks; i++) {
+        uint8_t *place = (uint8_t *)layer->saved + (size_t)i * (size_t)shape.height * row;
+        for (int h = 0; h < shape.height; h++) {
+            forward_row(layer, run, place + (size_t)h * row, i / blocks, i % blocks, h);
+        }
+    }
+}
+
+/* The gradients of inputs `first`, `first` + stride, ... of a row, which windows [top, bottom)
+ * reach. */
+static void backward_row(const struct layer *layer, const struct layer_run *run,
+    const uint8_t *place, int n, int block, int h, int first) {
+    const struct pooling *pooling = layer->state;
+    const struct tensor *in = &layer->input[0]->gradient, *out = &layer->output[0]->gradient;
+    int stride = pooling->stride[1], width = in->shape.width, top, bottom;
+    pooling_windows(&top, &bottom, pooling, 0, h, out->shape.height);
+    int kh = h + pooling->pad[0] - top * pooling->stride[0];
+    for (int w = first, past; w < width; w = past) { /* inputs that as many windows reach */
+        int left, right, next_left, next_right, pixels = 1;
+        pooling_windows(&left, &right, pooling, 1, w, out->shape.width);
+        for (past = w + stride; past < width; past += stride, pixels++) {
+            pooling_windows(&next_left, &next_right, pooling, 1, past, out->shape.width);
+            if (next_left != left + pixels || next_right != right + pixels) {
+                break;
             }
         }
+        int last = right - 1, kw = w + pooling->pad[1] - last * stride;
+        const struct elementwise_reach reach = {
+            .rows = bottom - top,
+            .columns = right - left,
+            .row_stride = out->row_stride,
+            .place_row_stride = (ptrdiff_t)out->shape.width * CHANNEL_BLOCK,
+            .tap = kh * pooling->kernel[1] + kw,
+            .tap_row = -pooling->stride[0] * pooling->kernel[1],
+            .tap_column = stride,
+        };
+        run->kernels->elementwise.pool_max_backward(tensor_at(in, n, block, h, w), stride,
+            tensor_at(out, n, block, top, last),
+            place + ((ptrdiff_t)top * out->shape.width + last) * CHANNEL_BLOCK, &reach, pixels);
     }
 }
 
 static void backward_block(const struct layer *layer, const struct layer_run *run, int n, int block,
     const uint8_t *place) {
     const struct pooling *pooling = layer->state;
-    const struct tensor *in = &layer->input[0]->gradient, *out = &layer->output[0]->gradient;
-    for (int h = 0; h < in->shape.height; h++) {
-        memset(tensor_at(in, n, block, h, 0), 0,
-            (size_t)in->shape.width * CHANNEL_BLOCK * sizeof(float));
-    }
-    for (int h = 0; h < out->shape.height; h++) {
-        for (int tap = 0; tap < pooling->kernel[0] * pooling->kernel[1]; tap++) {
-            int kh = tap / pooling->kernel[1], kw = tap % pooling->kernel[1];
-            int row = h * pooling->stride[0] + kh - pooling->pad[0], from, to;
-            pooling_range(&from, &to, pooling, 1, kw, in->shape.width, out->shape.width);
-            if (row >= 0 && row < in->shape.height && from < to) {
-                run->kernels->elementwise.pool_max_backward(
-                    tensor_at(in, n, block, row, from * pooling->stride[1] + kw - pooling->pad[1]),
-                    tensor_at(out, n, block, h, from),
-                    place + ((ptrdiff_t)h * out->shape.width + from) * CHANNEL_BLOCK, tap,
-                    pooling->stride[1], to - from);
-            }
+    for (int h = 0; h < layer->input[0]->shape.height; h++) {
+        for (int first = 0; first < pooling->stride[1]; first++) {
+            backward_row(layer, run, place, n, block, h, first);
         }
     }
 }

@@ -44,3 +44,20 @@ void pooling_range(int *from, int *to, const struct pooling *pooling, int axis, 
     *to = *to < outputs ? *to : outputs;
     *from = *from < *to ? *from : *to;
 }
+
+void pooling_taps(
+    int *from, int *to, const struct pooling *pooling, int axis, int output, int size) {
+    int first = output * pooling->stride[axis] - pooling->pad[axis];
+    *from = first < 0 ? -first : 0;
+    *to = size - first < pooling->kernel[axis] ? size - first : pooling->kernel[axis];
+    *to = *to > *from ? *to : *from;
+}
+
+void pooling_windows(
+    int *from, int *to, const struct pooling *pooling, int axis, int input, int outputs) {
+    int stride = pooling->stride[axis], place = input + pooling->pad[axis];
+    int before = place - pooling->kernel[axis]; /* the last place that reaches less far */
+    *from = before < 0 ? 0 : before / stride + 1;
+    *to = place / stride + 1 < outputs ? place / stride + 1 : outputs;
+    *to = *to > *from ? *to : *from;
+}

@@ -16,6 +16,14 @@ struct pooling {
 status pooling_plan(struct pooling *pooling, struct layer *layer, const int64_t kernel[2],
     const int64_t stride[2], const int64_t pad[2], bool ceil);
 
+/* The taps [*from, *to) of one output that meet the input, along an axis. */
+void pooling_taps(
+    int *from, int *to, const struct pooling *pooling, int axis, int output, int size);
+
+/* The outputs [*from, *to) whose windows reach one input. */
+void pooling_windows(
+    int *from, int *to, const struct pooling *pooling, int axis, int input, int outputs);
+
 /* The option `ceil` of a pooling layer whose values are `type_`: torchvision's ceil_mode. */
 #define POOLING_CEIL_OPTION(type_)                                                                 \
     {                                                                                              \
