@@ -28,7 +28,7 @@ struct bench_operations {
     /* For all ranks; rank 0 prints. */
     status (*run)(const struct job *job, const struct command_line *line);
 };
-extern const struct bench_operations bench_ceiling, bench_layers, bench_step;
+extern const struct bench_operations bench_ceiling, bench_exchange, bench_layers, bench_step;
 
 /* The clock on the wall, or this process's share of the processors: for a machine that others use
  * too. With the second, rates are those of one thread. */

@@ -382,6 +382,30 @@ static void note_between(void *context) {
     ((struct ranges *)context)->between++;
 }
 
+/* Whoever owns a piece of the weights changes it as soon as `ready` was called for it. */
+static void spoil_weights(void *context, size_t from, size_t to) {
+    struct net *net = context;
+    for (size_t i = from; i < to; i++) {
+        net_weights(net)[i] = NAN;
+    }
+}
+
+static void test_net__weights_are_not_read_once_their_gradient_is_ready(void) {
+    for (size_t m = 0; m < sizeof models / sizeof models[0]; m++) {
+        struct net_case whole, spoiled;
+        net_case_init(&whole, models[m], &plain);
+        net_case_init(&spoiled, models[m], &plain);
+        net_case_copy(&spoiled, &whole);
+        net_case_run(&whole);
+        const struct net_hooks hooks = {.ready = spoil_weights, .context = spoiled.net};
+        net_forward(spoiled.net, &spoiled.pass, spoiled.pixels, spoiled.targets);
+        net_backward(spoiled.net, &spoiled.pass, &hooks);
+        assert_same_gradient(&whole, &spoiled);
+        net_case_release(&spoiled);
+        net_case_release(&whole);
+    }
+}
+
 static void test_net__hooks_cover_the_vector_in_order(void) {
     struct net_case c;
     struct ranges ranges = {.in_order = true};
@@ -455,5 +479,6 @@ TEST_MAIN("net", TEST(test_net__gives_the_same_bits_for_any_threads),
     TEST(test_net__layers_equal_references_in_the_whole),
     TEST(test_net__evaluates_alike_with_and_without_training),
     TEST(test_net__hooks_cover_the_vector_in_order),
+    TEST(test_net__weights_are_not_read_once_their_gradient_is_ready),
     TEST(test_net__names_the_first_layer_that_is_not_finite),
     TEST(test_net__gradient_predicts_the_loss))

@@ -9,7 +9,7 @@ static const struct option options_table[] = {
     OPTIONS_END};
 
 static const struct kind *const benches[] = {
-    &bench_ceiling.kind, &bench_layers.kind, &bench_step.kind, NULL};
+    &bench_ceiling.kind, &bench_exchange.kind, &bench_layers.kind, &bench_step.kind, NULL};
 
 static status run(int *code, const struct command_line *line) {
     (void)code;

@@ -74,8 +74,9 @@ enum transport_tag {
  * and rank 0 is MPI's rank 0. Errors of MPI are STATUS_PEER.
  *
  * For tests, CONVOY_TEST_NODES pretends that the ranks of one node are on several: "2,3,1" gives
- * two to the first, three to the second, one to the third; whoever is left over is on the last.
- * STATUS_USAGE where it is no such list, or names more ranks than there are. */
+ * two to the first, three to the second, the rest to the third. STATUS_USAGE where it is no such
+ * list.
+ */
 status transport_mpi_create(struct transport **transport);
 
 /* `ranks` transports inside one process, one a thread, as if on nodes of node_ranks[0], [1], ...

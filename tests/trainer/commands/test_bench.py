@@ -48,6 +48,44 @@ class Ceiling(bench.Bench):
         self.refuses(2, ["no argument", "model.yaml"], "bench", "ceiling", "model.yaml")
 
 
+class Exchange(bench.Bench):
+    def check(self, done, ranks):
+        self.assertEqual(done.returncode, 0, done.stderr)
+        report = json.loads(done.stdout)
+        self.assertEqual((report["ranks"], report["bytes"]), (ranks, 300000))
+        for way in ("ours", "MPI_Allreduce", "MPI_Iallreduce"):
+            seconds = report[way]["seconds"]
+            self.assertEqual(seconds, sorted(seconds))
+            self.assertAlmostEqual(
+                report[way]["over_ours"] * report["ours"]["seconds"][1] / seconds[1], 1, 3)
+        self.assertAlmostEqual(
+            report["share"] * report["ours"]["seconds"][1] / report["memory_seconds"], 1, 3)
+        return report
+
+    def measure(self, *launcher, **more):
+        return self.run_command([*launcher, bench.PROGRAM, "bench", "exchange", "--bytes", "300000",
+                                 "--rounds", "3", "--threads", "1", "--json", "--oversubscribe"],
+                                **more)
+
+    def test_alone(self):
+        self.check(self.measure(), 1)
+
+    def test_on_ranks_of_one_node_and_of_two(self):
+        report = self.check(self.measure("mpirun", "-n", "2"), 2)
+        self.assertEqual(report["nodes"], 1)
+        report = self.check(self.measure("mpirun", "-n", "2", "-x", "CONVOY_TEST_NODES=1,1"), 2)
+        self.assertEqual(report["nodes"], 2)
+
+    def test_text(self):
+        text = self.works("bench", "exchange", "--bytes", "10000", "--rounds", "1").stdout
+        for words in ("ours", "MPI_Allreduce", "update of the weights included", "memory allows"):
+            self.assertIn(words, text)
+
+    def test_wrong_use(self):
+        self.refuses(2, ["floats"], "bench", "exchange", "--bytes", "20 GiB")
+        self.refuses(2, ["no argument", "model.yaml"], "bench", "exchange", "model.yaml")
+
+
 class Layers(bench.Bench):
     def setUp(self):
         super().setUp()

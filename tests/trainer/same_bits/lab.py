@@ -23,16 +23,17 @@ SHARDS = 16
 STEPS = 3 * EPOCHS
 TIMEOUT = 120
 
-# How a run is cut. Only `shuffle` may change the bits.
-Cut = collections.namedtuple("Cut", "ranks threads shuffle isa chunk bucket")
+# How a run is cut. Only `shuffle` may change the bits. `nodes`: ranks of each pretended node, as far
+# as there are ranks; the last one has the rest.
+Cut = collections.namedtuple("Cut", "ranks threads shuffle isa chunk bucket nodes")
 FACTORS = Cut(ranks=(1, 2, 3, 4, 5, 8), threads=(1, 2), shuffle=("global", "shard"),
-              isa=("avx512", "avx2", "portable"), chunk=(0, 2), bucket=("4MiB", "4KiB"))
-PLAIN = Cut(1, 1, "global", "portable", 0, "4MiB")
+              isa=("avx512", "avx2", "portable"), chunk=(0, 2), bucket=("4MiB", "4KiB"), nodes=("8", "1,2,8"))
+PLAIN = Cut(1, 1, "global", "portable", 0, "4MiB", "8")
 
 
 def words(cut):
     return (f"{cut.ranks} ranks, {cut.threads} threads, shuffle {cut.shuffle}, {cut.isa}, "
-            f"chunks of {cut.chunk or 'all'} leaves, buckets of {cut.bucket}")
+            f"chunks of {cut.chunk or 'all'} leaves, buckets of {cut.bucket}, nodes of {cut.nodes}")
 
 
 def machine_isas():
@@ -77,8 +78,8 @@ class Lab:
     def path(self, *parts):
         return os.path.join(self.folder, *parts)
 
-    def environment(self, isa):
-        return dict(os.environ, CONVOY_ISA=isa, OMPI_ALLOW_RUN_AS_ROOT="1",
+    def environment(self, cut):
+        return dict(os.environ, CONVOY_ISA=cut.isa, CONVOY_TEST_NODES=cut.nodes, OMPI_ALLOW_RUN_AS_ROOT="1",
                     OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", OMPI_MCA_rmaps_base_oversubscribe="1",
                     OMPI_MCA_hwloc_base_binding_policy="none", OMPI_MCA_mpi_yield_when_idle="1",
                     OMP_WAIT_POLICY="passive",
@@ -102,7 +103,7 @@ class Lab:
     def train(self, run, cut, *more):
         """Trains to the end; returns the path of the last checkpoint."""
         done = subprocess.run(self.command(run, cut, *more), cwd=self.folder, text=True,
-                              env=self.environment(cut.isa), stdin=subprocess.DEVNULL,
+                              env=self.environment(cut), stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIMEOUT,
                               check=False)
         if done.returncode:
@@ -139,7 +140,7 @@ class Lab:
         """Starts a run and kills all its processes at once when `step` has been logged; returns
         whether it was still running then."""
         job = subprocess.Popen(self.command(run, cut, *more), cwd=self.folder,
-                               env=self.environment(cut.isa), stdin=subprocess.DEVNULL,
+                               env=self.environment(cut), stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                start_new_session=True)
         limit = time.monotonic() + TIMEOUT

@@ -20,9 +20,9 @@ VARIANTS = {
 
 CUTS = [
     PLAIN._replace(ranks=2, threads=2, bucket="4KiB"),
-    PLAIN._replace(ranks=3, chunk=2),
-    PLAIN._replace(ranks=5, bucket="4KiB"),
-    PLAIN._replace(ranks=8),
+    PLAIN._replace(ranks=3, chunk=2, nodes="1,2"),
+    PLAIN._replace(ranks=5, bucket="4KiB", nodes="2,3"),
+    PLAIN._replace(ranks=8, nodes="4,4"),
 ]
 
 
