@@ -130,6 +130,7 @@ status bench_setup_step(struct bench_setup *setup) {
     struct decision decision = {.step = setup->steps_run};
     decision.rate =
         schedule_rate(&setup->recipe.train.schedule, &(struct schedule_state){0}, &position);
+    TRY(step_meet(setup->step, STATUS_OK));
     status mine = step_forward(
         setup->step, setup->steps_run, setup->recipe.train.batch, setup->pixels, setup->targets);
     TRY(step_agree(setup->step, mine, 0, &decision, sizeof decision));

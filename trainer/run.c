@@ -21,10 +21,11 @@ static status train_step(struct run *run, struct decision *decision, uint32_t *s
     if (mine == STATUS_OK) {
         mine = feed_next(&batch, run->loader, run->job.activity); /* records become a batch */
     }
+    const int64_t sent = run->job.transport->bytes_sent;
+    TRY(step_meet(run->step, mine)); /* batch norm over the whole batch asks for all */
     if (mine == STATUS_OK) {
         mine = step_forward(run->step, state->step, pictures, batch->pixels, batch->targets);
     }
-    const int64_t sent = run->job.transport->bytes_sent;
     TRY(step_agree(run->step, mine, *signals, decision, sizeof *decision));
     TRY(step_backward(run->step, signals, decision, sizeof *decision)); /* exchange, update */
 

@@ -306,6 +306,9 @@ struct model_options {
     struct {
         int64_t channels, height, width;
     } input;
+    struct {
+        bool sync;
+    } batchnorm;
     const struct node *layers;
 };
 #define INPUT(field, what)                                                                         \
@@ -317,12 +320,24 @@ struct model_options {
     }
 static const struct option input_options[] = {INPUT(channels, "channels of a picture"),
     INPUT(height, "rows of a picture"), INPUT(width, "columns of a picture"), OPTIONS_END};
+static const struct option batchnorm_options[] = {
+    {.name = "sync",
+        .type = OPTION_SWITCH,
+        .flags = OPTION_CHANGES_BITS,
+        .help = "statistics over the whole batch, not over each leaf"},
+    OPTIONS_END};
 static const struct option model_options[] = {{.name = "input",
                                                   .type = OPTION_GROUP,
                                                   .offset = offsetof(struct model_options, input),
                                                   .flags = OPTION_REQUIRED | OPTION_CHANGES_BITS,
                                                   .help = "what the network takes",
                                                   .table = input_options},
+    {.name = "batchnorm",
+        .type = OPTION_GROUP,
+        .offset = offsetof(struct model_options, batchnorm),
+        .flags = OPTION_CHANGES_BITS,
+        .help = "of every batch norm in it, those of containers too",
+        .table = batchnorm_options},
     {.name = "layers",
         .type = OPTION_NODE,
         .offset = offsetof(struct model_options, layers),
@@ -358,6 +373,7 @@ status graph_build(struct graph *graph, const struct node *model, const struct l
     graph->plan = *plan;
     struct model_options options = {0};
     TRY(options_parse(&options, model_options, model, &graph->pool));
+    graph->plan.batchnorm_sync = options.batchnorm.sync;
     TRY(add_value(graph, &graph->current, -1));
     struct value *input = graph->current;
     input->shape = (struct shape){

@@ -64,6 +64,7 @@ struct layer_plan {
     int threads;
     int pictures, leaves, leaf, smallest_leaf; /* as in struct net_options */
     bool training;
+    bool batchnorm_sync; /* for every batch norm: the model's own word */
 };
 
 /* When it is at work: see worker/memory_plan.h. */
@@ -83,13 +84,15 @@ struct layer {
     struct value *input[LAYER_ENDS], *output[LAYER_ENDS];
 
     /* Declared by plan: */
-    int flags;                                   /* enum layer_flags */
-    int input_border[2];                         /* height, width that it reads around its inputs */
-    int gradient_border[2];                      /* ... and around the gradients of its outputs */
-    size_t saved_bytes;                          /* kept from forward to backward */
-    size_t scratch_bytes;                        /* used within forward, and within backward */
-    size_t handed_bytes;                         /* kept from take_input to forward, and from
-                                                    take_gradient to backward */
+    int flags;              /* enum layer_flags */
+    int input_border[2];    /* height, width that it reads around its inputs */
+    int gradient_border[2]; /* ... and around the gradients of its outputs */
+    size_t saved_bytes;     /* kept from forward to backward */
+    size_t scratch_bytes;   /* used within forward, and within backward */
+    size_t handed_bytes;    /* kept from take_input to forward, and from
+                               take_gradient to backward */
+    int batch_sums; /* numbers that it sums over the whole batch in forward, and again in backward
+                       (pass_sum_batch); 0: none */
     int64_t multiply_adds;                       /* of forward, a picture */
     const char *kernel;                          /* for inspect; NULL: none */
     const struct convolution_shape *convolution; /* for inspect; NULL: it is none */

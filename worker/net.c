@@ -168,6 +168,14 @@ void net_move_weights(struct net *net, float *weights, bool copy) {
     arena_release(&net->weights);
 }
 
+int net_batch_sums(const struct net *net) {
+    int sums = 0;
+    for (int i = 0; i < net->graph.layers; i++) {
+        sums += net->graph.layer[i]->batch_sums;
+    }
+    return sums;
+}
+
 int net_layer_count(const struct net *net) {
     return net->graph.layers;
 }

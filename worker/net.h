@@ -77,6 +77,10 @@ enum net_metric { NET_LOSS, NET_CORRECT, NET_CORRECT_5, NET_PICTURES };
 void net_forward(
     struct net *net, const struct pass *pass, const float *pixels, const struct target *targets);
 
+/* Numbers that layers sum over the whole batch in forward, and again in backward, of a training
+ * pass (struct pass_batch): all ranks with pictures must run it together. 0: none. */
+int net_batch_sums(const struct net *net);
+
 /* The output of the last forward, planar [pictures][channels][height][width]. */
 void net_output(float *planar, const struct net *net, int pictures);
 

@@ -11,6 +11,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What the other ranks have to do with a pass, where layers need sums over the whole batch: only
+ * those that declared layer->batch_sums. */
+struct pass_batch {
+    int64_t pictures; /* of the step, over all ranks */
+    /* partial[subtrees][count] holds the sums over the pass's subtrees. The sum over all leaves of
+     * all ranks ends in partial[0]; the rest of it and scratch[count] are overwritten. Waits. */
+    void (*sum)(void *context, double *partial, double *scratch, int count);
+    void *context;
+};
+
 struct pass {
     bool training; /* batch statistics, dropout; else running statistics */
     uint64_t seed;
@@ -25,11 +35,19 @@ struct pass {
                                       leaf_start */
     float *const *gradient; /* [subtrees]: packed vectors; backward writes each parameter's sum
                                over subtree s to gradient[s] + parameter->offset */
+    const struct pass_batch *batch; /* NULL: the pass is the whole batch */
 };
 
 /* Folds per-leaf partial sums to subtrees in tree order, skipping empty leaves:
  * values[leaves][count] (overwritten), out[s][0..count) for every subtree s; a subtree without
  * pictures gets zeros. For small sums: biases, scales, statistics, loss. */
 void pass_fold_leaves(float *const *out, float *values, int count, const struct pass *pass);
+
+/* The sum over all leaves of the batch in tree order: values[leaves][count] (overwritten), which
+ * ends in values[0]. The pass has pictures. Waits for other ranks. */
+void pass_sum_batch(double *values, double *scratch, int count, const struct pass *pass);
+
+/* Pictures of the batch. */
+int64_t pass_batch_pictures(const struct pass *pass);
 
 #endif

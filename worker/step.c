@@ -15,6 +15,35 @@ static double seconds(void) {
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
+/* ---- what layers sum over the whole batch ---- */
+
+bool step_meets(const struct step *step) {
+    return step->transport->ranks > 1 && step->optimizer != NULL && net_batch_sums(step->net) > 0;
+}
+
+static void sum_over_batch(void *context, double *partial, double *scratch, int count) {
+    struct step *step = context;
+    const int leaves = step->options.leaves;
+    const struct tree_sum sum = {
+        .transport = step->transport,
+        .leaves = leaves,
+        .filled = step->pictures < leaves ? (int)step->pictures : leaves,
+    };
+    if (step->batch_result == STATUS_OK) {
+        step->batch_result = tree_sum(&sum, partial, scratch, count);
+    }
+}
+
+static status check_batch_sums(const struct step *step) {
+    if (step->passes > 1 && step->optimizer != NULL && net_batch_sums(step->net) > 0) {
+        FAIL(STATUS_USAGE,
+            "batch norm over the whole batch (sync) cannot run it in %d passes: leave train.chunk "
+            "at 0",
+            step->passes);
+    }
+    return STATUS_OK;
+}
+
 /* ---- create ---- */
 
 static status check(const struct step_options *options) {
@@ -73,6 +102,7 @@ static void touch_pieces(struct step *step) {
 static status take_memory(struct step *step) {
     struct transport *transport = step->transport;
     TRY(step_plan_passes(step));
+    TRY(check_batch_sums(step));
     TRY(create_exchanges(step)); /* checks leaves and ranks */
     for (int b = 0; b < step->buffers; b++) {
         step->metric_buffer[b] = exchange_vector(step->metrics, b);
@@ -106,6 +136,7 @@ status step_create(struct step **step, struct net *net, struct optimizer *optimi
     own->vector_size = optimizer != NULL ? net_vector_size(net) : NET_METRICS;
     own->first_leaf = tree_rank_first(transport->rank, transport->ranks, options->leaves);
     own->leaves = tree_rank_leaves(transport->rank, transport->ranks, options->leaves);
+    own->batch = (struct pass_batch){.sum = sum_over_batch, .context = own};
     status result = agreement_status(transport, take_memory(own));
     if (result != STATUS_OK) {
         step_destroy(own);
@@ -130,6 +161,8 @@ void step_destroy(struct step *step) {
 
 static void run_forward(struct step *step, const float **pixels, const struct target **targets) {
     size_t offset = step_pass_offset(step);
+    step->batch.pictures = step->pictures;
+    step->batch_result = STATUS_OK;
     *pixels = step->pixels + offset * shape_elements(net_input_shape(step->net));
     *targets = step->targets + offset;
     net_forward(step->net, &step->pass, *pixels, *targets);
@@ -144,10 +177,15 @@ static status check_loss(struct step *step, const float *pixels, const struct ta
             continue;
         }
         double loss = (double)step->gradient[s][NET_LOSS];
-        const char *layer = net_find_not_finite(step->net, &step->pass, pixels, targets);
+        struct pass alone = step->pass; /* the other ranks do not run this again */
+        alone.batch = NULL;
+        const char *layer = net_find_not_finite(step->net, &alone, pixels, targets);
         FAIL(STATUS_NUMERIC,
             "step %lld: the loss is %g; the first layer whose output is not finite: %s",
-            (long long)step->number + 1, loss, layer != NULL ? layer : "none (the sum is)");
+            (long long)step->number + 1, loss,
+            layer != NULL      ? layer
+            : step_meets(step) ? "a batch norm over the whole batch"
+                               : "none (the sum is)");
     }
     return STATUS_OK;
 }
@@ -166,7 +204,10 @@ status step_forward(struct step *step, int64_t number, int64_t pictures, const f
         const struct target *pass_targets;
         step_set_pass(step, p, true);
         run_forward(step, &pass_pixels, &pass_targets);
-        result = check_loss(step, pass_pixels, pass_targets);
+        result = step->batch_result;
+        if (result == STATUS_OK) {
+            result = check_loss(step, pass_pixels, pass_targets);
+        }
         if (result == STATUS_OK && step_pass_has_pictures(step, p + 1)) {
             net_backward(step->net, &step->pass, NULL);
             step_do_folds(step, 0, step->vector_size);
@@ -176,6 +217,13 @@ status step_forward(struct step *step, int64_t number, int64_t pictures, const f
     activity_leave(step->transport->activity, before);
     step->times.compute += seconds() - start;
     return result;
+}
+
+status step_meet(struct step *step, status mine) {
+    if (!step_meets(step)) {
+        return STATUS_OK;
+    }
+    return agreement_status(step->transport, mine);
 }
 
 status step_agree(
@@ -241,7 +289,7 @@ static status wait_for_agreement(struct step *step) {
     const struct activity_now before =
         activity_enter(step->transport->activity, ACTIVITY_AGREEMENT, -1);
     status result = STATUS_OK;
-    while (result == STATUS_OK && (!step->agreed || step->handed < step->vector_size)) {
+    while (result == STATUS_OK && (!step->agreed || step->handed < step->final)) {
         result = move_on(step);
         if (!step->agreed) {
             step->transport->pause(step->transport);
@@ -271,13 +319,17 @@ status step_backward(struct step *step, uint32_t *flags, void *decision, size_t 
     double start = seconds();
     const struct exchange_maker maker = {.make = make_weights, .context = step};
     step->result = exchange_begin(step->gradients, step->pictures, &maker);
-    if (step->well && step->pass.pictures > 0) {
+    if (step->result == STATUS_OK && step_meets(step)) { /* all begin it or none */
+        step->result = wait_for_agreement(step);
+    }
+    if (step->result == STATUS_OK && step->well && step->pass.pictures > 0) {
         const struct activity_now before =
             activity_enter(step->transport->activity, ACTIVITY_BACKWARD, -1);
         const struct net_hooks hooks = {
             .ready = hook_ready, .between = hook_between, .context = step};
         net_backward(step->net, &step->pass, &hooks);
         activity_leave(step->transport->activity, before);
+        step->result = step->result == STATUS_OK ? step->batch_result : step->result;
     }
     step->final = step->vector_size;
     double computed = seconds();
@@ -352,9 +404,20 @@ int step_most_in_flight(const struct step *step) {
     return step->gradients != NULL ? exchange_most_in_flight(step->gradients) : 0;
 }
 
+/* Of meeting before forward, and of what layers sum over the whole batch. */
+static int64_t batch_bytes(const struct step *step, int64_t pictures) {
+    const struct transport *transport = step->transport;
+    const int leaves = step->options.leaves, filled = pictures < leaves ? (int)pictures : leaves;
+    if (!step_meets(step)) {
+        return 0;
+    }
+    return agreement_bytes(transport->ranks) + 2 * tree_sum_bytes(transport->rank, transport->ranks,
+                                                       leaves, filled, net_batch_sums(step->net));
+}
+
 int64_t step_exchange_bytes(const struct step *step, int64_t pictures) {
     const struct exchange_map map = exchange_get_map(step->gradients);
-    return agreement_bytes(map.ranks) + step_norms_bytes(step) +
+    return agreement_bytes(map.ranks) + step_norms_bytes(step) + batch_bytes(step, pictures) +
            exchange_bytes(&step->gradient_options, &map, pictures);
 }
 

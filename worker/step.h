@@ -2,6 +2,7 @@
  * optimizer together. A step of the trainer reads
  *
  *     mine = loader_next(&batch, loader);                                 record, batch
+ *     TRY(step_meet(step, mine));                                         does everyone come?
  *     mine = step_forward(step, number, pictures, pixels, targets);       activations, loss
  *     TRY(step_agree(step, mine, flags, &decision, sizeof decision));     is everyone well?
  *     TRY(step_backward(step, &flags, &decision, sizeof decision));       gradients, exchange,
@@ -49,6 +50,11 @@ struct step;
 status step_create(struct step **step, struct net *net, struct optimizer *optimizer,
     struct transport *transport, const struct step_options *options);
 void step_destroy(struct step *step);
+
+/* [all] Where layers sum over the whole batch in forward (batch norm with sync), all ranks must run
+ * it or none: agrees on that, and fails on all ranks with the message of the one that is not well.
+ * Else does nothing, and leaves `mine` to step_agree. */
+status step_meet(struct step *step, status mine);
 
 /* Runs the rank's share of a step of `pictures` pictures (over all ranks) forward: pixels
  * [n][channels][height][width] and targets[n] are of its own leaves, n = step_pictures(). `number`

@@ -3,6 +3,7 @@
 #define WORKER_STEP_INTERNAL_H
 
 #include "base/memory.h"
+#include "worker/exchange/tree_sum.h"
 #include "worker/step.h"
 
 /* Adding one partial into another, to be done when both are final. */
@@ -35,6 +36,9 @@ struct step {
     struct exchange_options gradient_options;
     double *other_norms; /* room to add up what optimizers measure */
     struct agreement *agreement;
+    /* Where layers sum over the whole batch (net_batch_sums): */
+    struct pass_batch batch;
+    status batch_result; /* of these sums in the step under way */
     /* The step under way. */
     int64_t number, pictures;
     const float *pixels;
@@ -57,6 +61,9 @@ struct step {
 /* Cuts the rank's leaves into passes and counts the buffers of partials, once first_leaf and leaves
  * are set. */
 status step_plan_passes(struct step *step);
+
+/* Whether layers of a training pass wait for other ranks. */
+bool step_meets(const struct step *step);
 
 /* Begins a step or an evaluation of `pictures` pictures over all ranks, with these buffers. */
 void step_begin(struct step *step, float **buffer, int64_t number, int64_t pictures,

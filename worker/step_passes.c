@@ -126,6 +126,7 @@ void step_set_pass(struct step *step, int index, bool training) {
         .subtrees = to - from,
         .subtree = step->subtree,
         .gradient = step->gradient,
+        .batch = training && step_meets(step) ? &step->batch : NULL,
     };
     /* After the last pass with pictures the tree is completed over the leaves that have none. */
     if (!step_pass_has_pictures(step, index + 1)) {

@@ -49,6 +49,7 @@ struct training {
     double clip_norm;
     bool alone;               /* no shared memory */
     struct ranks_nodes nodes; /* none: all ranks on one */
+    bool sync;                /* batch norm over the whole batch */
     enum fault fault;         /* in step 3 (of 5 pictures): in picture 4, or on the last rank */
     size_t size;
     float *weights[RANKS_LIMIT], *velocity; /* the second of all ranks */
@@ -114,7 +115,7 @@ static status worker_init(
     struct worker *worker, struct transport *transport, const struct training *training) {
     struct node *model;
     struct choice loss, descent;
-    char text[100];
+    char text[1000];
     const struct step_options options = {
         .leaves = LEAVES,
         .batch = BATCH,
@@ -129,7 +130,9 @@ static status worker_init(
     *worker = (struct worker){0};
     document_init(&worker->document);
     pool_init(&worker->pool);
-    TRY(yaml_parse(&worker->document, &model, model_text, strlen(model_text), "test"));
+    snprintf(
+        text, sizeof text, "%s%s", training->sync ? "batchnorm: {sync: true}\n" : "", model_text);
+    TRY(yaml_parse(&worker->document, &model, text, strlen(text), "test"));
     snprintf(text, sizeof text, "sgd: {momentum: %g, weight_decay: %g}", training->momentum,
         training->momentum / 100);
     TRY(choose(
@@ -179,6 +182,7 @@ static status train_step(
         transport->rank == transport->ranks - 1) {
         mine = status_fail(STATUS_INPUT, __FILE__, __LINE__, __func__, "shard 1 is damaged");
     }
+    TRY(step_meet(worker->step, mine));
     if (mine == STATUS_OK) {
         mine = step_forward(worker->step, number, pictures, worker->pixels, worker->targets);
     }
@@ -299,14 +303,14 @@ static bool trainings_equal(const struct training *a, int ranks, const struct tr
     return true;
 }
 
-static struct training one_rank(void) {
-    struct training training = {.bucket = 1 << 20, .momentum = 0.9};
+static struct training one_rank(bool sync) {
+    struct training training = {.bucket = 1 << 20, .momentum = 0.9, .sync = sync};
     training_run(&training, 1);
     return training;
 }
 
 static void test_step__weights_move_and_stay_finite(void) {
-    struct training one = one_rank();
+    struct training one = one_rank(false);
     size_t moved = 0, finite = 0;
     CU_ASSERT_PTR_NOT_NULL_FATAL(one.velocity);
     for (size_t i = 0; i < one.size; i++) {
@@ -324,7 +328,7 @@ static void test_step__weights_move_and_stay_finite(void) {
 }
 
 static void test_step__same_bits_for_any_ranks_chunks_and_buckets(void) {
-    struct training one = one_rank();
+    struct training one = one_rank(false);
     const size_t buckets[] = {4, 260, 4096, 1 << 20};
     const int chunks[] = {0, 1, 2, 4};
     for (int ranks = 1; ranks <= LEAVES; ranks += ranks == 5 ? 3 : 1) {
@@ -380,9 +384,40 @@ static void test_step__same_bits_on_any_nodes(void) {
     }
 }
 
+/* What goes by statistics of the whole batch: other weights than by leaf, and the same for any
+ * ranks, of which some have no pictures. */
+static void test_step__same_bits_with_statistics_of_the_whole_batch(void) {
+    struct training one = one_rank(true), by_leaf = one_rank(false);
+    CU_ASSERT_FALSE(trainings_equal(&one, 1, &by_leaf));
+    for (int ranks = 2; ranks <= LEAVES; ranks++) {
+        struct training many = {.bucket = 260, .momentum = 0.9, .sync = true};
+        training_run(&many, ranks);
+        CU_ASSERT_TRUE(trainings_equal(&many, ranks, &one));
+        for (int r = 0; r < ranks; r++) {
+            CU_ASSERT_TRUE(many.bytes_right[r]);
+        }
+        training_release(&many);
+    }
+    training_release(&one);
+    training_release(&by_leaf);
+}
+
+static bool refuse_chunks_run(struct transport *transport, void *context) {
+    struct worker worker;
+    bool good = worker_init(&worker, transport, context) == STATUS_USAGE &&
+                strstr(status_message(), "in 4 passes") != NULL;
+    worker_release(&worker);
+    return good;
+}
+
+static void test_step__the_whole_batch_cannot_be_in_chunks(void) {
+    struct training training = {.bucket = 4096, .chunk = 1, .sync = true};
+    CU_ASSERT_EQUAL(ranks_run(2, 0, refuse_chunks_run, &training), 0);
+}
+
 /* The test above could pass idly if nothing depended on the order of the sums. */
 static void test_step__ring_gives_other_weights(void) {
-    struct training one = one_rank();
+    struct training one = one_rank(false);
     struct training ring = {.bucket = 4096, .algorithm = EXCHANGE_RING, .momentum = 0.9};
     training_run(&ring, 3);
     CU_ASSERT_FALSE(trainings_equal(&ring, 3, &one));
@@ -439,11 +474,17 @@ static void test_step__loss_that_is_not_finite_stops_all(void) {
         }
     }
     free(first);
+    struct training sync = {.bucket = 4096, .sync = true, .fault = FAULT_LOSS};
+    training_run(&sync, 4);
+    assert_all_failed(&sync, 4, STATUS_NUMERIC, "rank 0 (thread0): step 3: the loss is ",
+        "a batch norm over the whole batch", NULL);
+    training_release(&sync);
 }
 
 static void test_step__rank_that_cannot_read_stops_all(void) {
     for (int ranks = 2; ranks <= 5; ranks++) {
-        struct training training = {.bucket = 64, .momentum = 0.9, .fault = FAULT_READING};
+        struct training training = {
+            .bucket = 64, .momentum = 0.9, .sync = ranks % 2 == 0, .fault = FAULT_READING};
         char start[100];
         snprintf(
             start, sizeof start, "rank %d (thread%d): shard 1 is damaged", ranks - 1, ranks - 1);
@@ -523,7 +564,9 @@ static void test_step__refuses_what_cannot_be(void) {
 
 TEST_MAIN("step", TEST(test_step__weights_move_and_stay_finite),
     TEST(test_step__same_bits_for_any_ranks_chunks_and_buckets),
-    TEST(test_step__same_bits_on_any_nodes), TEST(test_step__ring_gives_other_weights),
+    TEST(test_step__same_bits_on_any_nodes),
+    TEST(test_step__same_bits_with_statistics_of_the_whole_batch),
+    TEST(test_step__the_whole_batch_cannot_be_in_chunks), TEST(test_step__ring_gives_other_weights),
     TEST(test_step__buckets_move_below_backward),
     TEST(test_step__loss_that_is_not_finite_stops_all),
     TEST(test_step__rank_that_cannot_read_stops_all),

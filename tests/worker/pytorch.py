@@ -222,7 +222,8 @@ def train(model, pixels, labels, leaves, kind, update):
     return state_of(model)
 
 
-def compare(program, make, text, shape, leaves, update=SGD):
+def compare(program, make, text, shape, leaves, update=SGD, whole=False):
+    """`whole`: PyTorch sees the batch at once, whatever our leaves are."""
     print(f"{update.text}, clipped at {update.clip_norm or 'nothing'}")
     torch.manual_seed(1)
     pixels = torch.randn(STEPS, BATCH, *shape)
@@ -237,8 +238,9 @@ def compare(program, make, text, shape, leaves, update=SGD):
 
     before = state_of(first)
     weights = {name: value.clone() for name, value in weights.items()}
-    exact = train(fresh(), pixels, labels, leaves, torch.float64, update)
-    theirs = train(fresh(), pixels, labels, leaves, torch.float32, update)
+    theirs = 1 if whole else leaves
+    exact = train(fresh(), pixels, labels, theirs, torch.float64, update)
+    theirs = train(fresh(), pixels, labels, theirs, torch.float32, update)
     failures = 0
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "model.yaml")
@@ -274,6 +276,9 @@ def main():
     for leaves in (1, 4):
         print(f"batch norm over {leaves} leaves")
         failures += compare(program, Residual, RESIDUAL, (3, 13, 13), leaves)
+    print("batch norm over the whole batch of 4 leaves")
+    failures += compare(program, Residual, "batchnorm: {sync: true}" + RESIDUAL, (3, 13, 13), 4,
+                        whole=True)
     return 1 if failures else 0
 
 

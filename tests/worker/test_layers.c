@@ -54,6 +54,7 @@ static const struct layer_case cases[] = {
     {"lrn", INPUT(3, 4, 5), "{lrn: {size: 4, alpha: 3, beta: 1, within: true}}"},
     {"batchnorm", INPUT(5, 4, 3), "{batchnorm: {}}"},
     {"batchnorm", INPUT(19, 3, 1), "{batchnorm: {eps: 0.01, momentum: 0.3}}"},
+    {"batchnorm", INPUT(19, 4, 3), "{batchnorm: {sync: true}}"},
     {"relu", INPUT(5, 3, 4), "{relu: {}}"},
     {"relu", INPUT(16, 2, 2), "{relu: {}}"},
     {"leaky_relu", INPUT(5, 3, 4), "{leaky_relu: {}}"},

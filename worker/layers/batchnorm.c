@@ -1,4 +1,5 @@
-/* Batch norm (Ioffe and Szegedy 2015), over the pictures of a leaf: y = (x - mean) / sqrt(var +
+/* Batch norm (Ioffe and Szegedy 2015), over the pictures of a leaf, or with `sync` of the whole
+ * batch: y = (x - mean) / sqrt(var +
  * eps) * weight + bias by channel, with running statistics for evaluation.
  *
  * Sums are taken in float over each run of rows (worker/kernels/epilogue.h), forward around a pivot
@@ -18,6 +19,7 @@ enum { WEIGHT, BIAS, RUNNING_MEAN, RUNNING_VAR };
 struct batchnorm_options {
     const char *name;
     double eps, momentum;
+    bool sync;
 };
 
 static const struct option batchnorm_options[] = {
@@ -37,6 +39,13 @@ static const struct option batchnorm_options[] = {
         .high = 1,
         .flags = OPTION_CHANGES_BITS,
         .help = "share of a step's statistics in the running ones"},
+    {.name = "sync",
+        .type = OPTION_SWITCH,
+        .offset = offsetof(struct batchnorm_options, sync),
+        .initial = "false",
+        .flags = OPTION_CHANGES_BITS,
+        .help = "statistics over the whole batch, not over each leaf; the rank's share of it must "
+                "be one pass (`batchnorm: {sync: true}` beside `layers` does it for all)"},
     LAYER_NAME_OPTION, OPTIONS_END};
 
 /* By channel of a block; aligned for the kernels. */
@@ -69,10 +78,14 @@ struct turned {
 struct scratch {
     struct turned *turned; /* [leaves][blocks] */
     float *folded[4];      /* by parameter: [leaves][blocks * 16] */
+    struct sums *batch;    /* with sync: [leaves][blocks], then as much as one leaf's once more */
 };
+
+#define SUMS (2 * CHANNEL_BLOCK) /* numbers in struct sums */
 
 static size_t lay_out_scratch(struct scratch *scratch, void *memory, size_t leaves, size_t blocks) {
     unsigned char *at = memory;
+    size_t batch = (leaves + 1) * blocks * sizeof(struct sums);
     size_t turned = leaves * blocks * sizeof(struct turned);
     size_t folded = leaves * blocks * sizeof(struct lanes);
     if (memory != NULL) {
@@ -80,8 +93,9 @@ static size_t lay_out_scratch(struct scratch *scratch, void *memory, size_t leav
         for (int p = 0; p < 4; p++) {
             scratch->folded[p] = (float *)(at + turned + (size_t)p * folded);
         }
+        scratch->batch = (struct sums *)(at + turned + 4 * folded);
     }
-    return turned + 4 * folded;
+    return turned + 4 * folded + batch;
 }
 
 static status declare(struct layer *layer, const char *suffix, enum parameter_kind kind,
@@ -101,7 +115,8 @@ static status plan(struct layer *layer, const struct layer_plan *plan) {
         layer, LAYER_CARRIES_ADD | LAYER_CARRIES_RELU | LAYER_KNOWS_SIGN | LAYER_TAKES_GRADIENT |
                    (plan->training ? LAYER_NEEDS_INPUT | LAYER_GRADIENT_IN_PLACE : LAYER_IN_PLACE));
     int64_t fewest = (int64_t)plan->smallest_leaf * shape.height * shape.width;
-    if (plan->training && plan->smallest_leaf > 0 && fewest < 2) {
+    bool sync = o->sync || plan->batchnorm_sync;
+    if (plan->training && !sync && plan->smallest_leaf > 0 && fewest < 2) {
         LAYER_FAIL(layer,
             "a leaf of %d picture of %dx%d pixels is too small for batch norm, which needs 2 "
             "values a channel: use a larger train.leaf, or train.last_batch: drop where only the "
@@ -114,6 +129,7 @@ static status plan(struct layer *layer, const struct layer_plan *plan) {
     TRY(declare(layer, "running_var", PARAMETER_STATISTIC, 1, o->momentum));
     size_t blocks = (size_t)shape_blocks(shape.channels);
     if (plan->training) {
+        layer->batch_sums = sync ? (int)blocks * SUMS : 0;
         layer->saved_bytes = (size_t)plan->leaves * blocks * sizeof(struct kept);
         layer->scratch_bytes = lay_out_scratch(NULL, NULL, (size_t)plan->leaves, blocks);
         layer->handed_bytes =
@@ -189,9 +205,18 @@ static struct sums leaf_moments(const struct layer *layer, const struct layer_ru
     return total;
 }
 
+static void keep(struct kept *kept, const struct layer *layer, int channel, double count,
+    double mean, double variance) {
+    const struct batchnorm_options *o = layer->options;
+    variance = variance < 0 ? 0 : variance; /* rounding; what is not a number stays so */
+    double unbiased = count > 1 ? variance * (count / (count - 1)) : variance;
+    kept->mean.value[channel] = (float)mean;
+    kept->inverse_deviation.value[channel] = (float)(1.0 / sqrt(variance + o->eps));
+    kept->variance.value[channel] = (float)unbiased;
+}
+
 static void measure_leaf(const struct layer *layer, const struct layer_run *run,
     const struct pass *pass, struct kept *kept, int leaf, int block) {
-    const struct batchnorm_options *o = layer->options;
     double count = values_a_channel(layer, pass, leaf);
     if (count == 0) {
         return;
@@ -201,12 +226,62 @@ static void measure_leaf(const struct layer *layer, const struct layer_run *run,
         &records_of(layer, run->handed_input, pass->leaf_start[leaf], block)->pivot;
     for (int c = 0; c < CHANNEL_BLOCK; c++) {
         double mean = total.first[c] / count;
-        double variance = total.second[c] / count - mean * mean;
-        variance = variance < 0 ? 0 : variance; /* rounding; what is not a number stays so */
-        double unbiased = count > 1 ? variance * (count / (count - 1)) : variance;
-        kept->mean.value[c] = (float)((double)pivot->value[c] + mean);
-        kept->inverse_deviation.value[c] = (float)(1.0 / sqrt(variance + o->eps));
-        kept->variance.value[c] = (float)unbiased;
+        keep(kept, layer, c, count, (double)pivot->value[c] + mean,
+            total.second[c] / count - mean * mean);
+    }
+}
+
+static double values_of_batch(const struct layer *layer, const struct pass *pass) {
+    struct shape shape = layer->input[0]->shape;
+    return (double)pass_batch_pictures(pass) * shape.height * shape.width;
+}
+
+static void sum_batch(
+    const struct layer *layer, const struct scratch *scratch, const struct pass *pass) {
+    int blocks = shape_blocks(layer->input[0]->shape.channels);
+    pass_sum_batch((double *)scratch->batch,
+        (double *)(scratch->batch + (ptrdiff_t)pass->leaves * blocks), blocks * SUMS, pass);
+}
+
+/* The sums of a leaf around 0, so that those of all leaves can be added up: in double the digits
+ * that cancel are not missed. */
+static void measure_leaf_around_zero(const struct layer *layer, const struct layer_run *run,
+    const struct pass *pass, const struct scratch *scratch, int leaf, int block) {
+    int blocks = shape_blocks(layer->input[0]->shape.channels);
+    double count = values_a_channel(layer, pass, leaf);
+    if (count == 0) {
+        return;
+    }
+    struct sums total = leaf_moments(layer, run, pass, leaf, block);
+    const struct lanes *pivot =
+        &records_of(layer, run->handed_input, pass->leaf_start[leaf], block)->pivot;
+    struct sums *around = &scratch->batch[(ptrdiff_t)leaf * blocks + block];
+    for (int c = 0; c < CHANNEL_BLOCK; c++) {
+        double p = (double)pivot->value[c], moved = total.first[c] + count * p;
+        around->first[c] = moved;
+        around->second[c] = total.second[c] + p * (total.first[c] + moved);
+    }
+}
+
+/* The same statistics for every leaf. */
+static void measure_batch(
+    const struct layer *layer, const struct layer_run *run, const struct pass *pass) {
+    int blocks = shape_blocks(layer->input[0]->shape.channels);
+    struct kept *kept = layer->saved;
+    struct scratch scratch;
+    lay_out_scratch(&scratch, run->scratch, (size_t)pass->leaves, (size_t)blocks);
+#pragma omp parallel for num_threads(run->threads) schedule(static)
+    for (int i = 0; i < pass->leaves * blocks; i++) {
+        measure_leaf_around_zero(layer, run, pass, &scratch, i / blocks, i % blocks);
+    }
+    sum_batch(layer, &scratch, pass);
+    double count = values_of_batch(layer, pass);
+    for (int i = 0; i < pass->leaves * blocks; i++) {
+        const struct sums *total = &scratch.batch[i % blocks];
+        for (int c = 0; c < CHANNEL_BLOCK; c++) {
+            double mean = total->first[c] / count;
+            keep(&kept[i], layer, c, count, mean, total->second[c] / count - mean * mean);
+        }
     }
 }
 
@@ -243,8 +318,11 @@ static void forward_training(
     if (layer->input_from == NULL) {
         layer_each_run(layer, run, pass, layer->input[0]->shape, take_input);
     }
+    if (layer->batch_sums > 0) {
+        measure_batch(layer, run, pass);
+    }
 #pragma omp parallel for num_threads(run->threads) schedule(static)
-    for (int i = 0; i < pass->leaves * blocks; i++) {
+    for (int i = 0; i < (layer->batch_sums > 0 ? 0 : pass->leaves * blocks); i++) {
         measure_leaf(layer, run, pass, &kept[i], i / blocks, i % blocks);
     }
 #pragma omp parallel for num_threads(run->threads) schedule(static)
@@ -323,19 +401,22 @@ static void turn_leaf(const struct layer *layer, const struct layer_run *run,
     struct turned *turned = &scratch->turned[leaf * blocks + block];
     const float *weight = layer_weights(layer, run, WEIGHT) + block * CHANNEL_BLOCK;
     int pictures = pass->leaf_start[leaf + 1] - pass->leaf_start[leaf];
-    double count = values_a_channel(layer, pass, leaf);
+    bool sync = layer->batch_sums > 0;
+    double count = sync ? values_of_batch(layer, pass) : values_a_channel(layer, pass, leaf);
     if (pictures == 0) {
         return;
     }
     struct sums total = leaf_gradient(layer, run, pass, leaf, block);
+    struct sums whole = sync ? scratch->batch[block] : total; /* what the statistics are of */
     ptrdiff_t first = ((ptrdiff_t)leaf * blocks + block) * CHANNEL_BLOCK;
     for (int c = 0; c < CHANNEL_BLOCK; c++) {
         double inverse_deviation = (double)kept->inverse_deviation.value[c];
         double weight_gradient = total.second[c] * inverse_deviation;
         double scale = (double)weight[c] * inverse_deviation;
         turned->scale.value[c] = (float)scale;
-        turned->slope.value[c] = (float)(-scale * inverse_deviation * weight_gradient / count);
-        turned->shift.value[c] = (float)(-scale * total.first[c] / count);
+        double turn = whole.second[c] * inverse_deviation;
+        turned->slope.value[c] = (float)(-scale * inverse_deviation * turn / count);
+        turned->shift.value[c] = (float)(-scale * whole.first[c] / count);
         scratch->folded[WEIGHT][first + c] = (float)weight_gradient;
         scratch->folded[BIAS][first + c] = (float)total.first[c];
         scratch->folded[RUNNING_MEAN][first + c] = (float)pictures * kept->mean.value[c];
@@ -369,6 +450,12 @@ static void backward(
     if (layer->gradient_from == NULL) {
         layer_each_run(layer, run, pass, layer->input[0]->shape, take_gradient);
     }
+    if (layer->batch_sums > 0 && pass->pictures > 0) {
+        for (int i = 0; i < pass->leaves * blocks; i++) {
+            scratch.batch[i] = leaf_gradient(layer, run, pass, i / blocks, i % blocks);
+        }
+        sum_batch(layer, &scratch, pass);
+    }
 #pragma omp parallel for num_threads(run->threads) schedule(static)
     for (int i = 0; i < pass->leaves * blocks; i++) {
         turn_leaf(layer, run, pass, &scratch, i / blocks, i % blocks, blocks);
@@ -390,7 +477,8 @@ static void backward(
 
 const struct layer_operations layer_batchnorm = {
     .kind = {.name = "batchnorm",
-        .help = "batch norm: mean 0 and variance 1 by channel over a leaf, then scale and shift",
+        .help = "batch norm: mean 0 and variance 1 by channel over a leaf or the batch, then scale "
+                "and shift",
         .options = batchnorm_options,
         .options_size = sizeof(struct batchnorm_options)},
     .plan = plan,

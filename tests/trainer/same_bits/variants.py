@@ -3,6 +3,8 @@ the whole batch, each cut in a few ways that hold every number of ranks, and res
 import evidence
 from lab import EPOCHS, PLAIN, STEPS, Failure, same_files, words
 
+WHOLE = "adamw, batch norm over the whole batch"  # which cannot be in chunks
+
 # The rate does not depend on how many steps are planned, so that half a run is the run's first half.
 VARIANTS = {
     "lars, clipped, scaled": (
@@ -14,8 +16,9 @@ VARIANTS = {
     "rmsprop, averaged": (
         "train.optimizer={rmsprop: {momentum: 0.5}}", "train.schedule={constant: 0.002}",
         "train.ema=0.9"),
-    "adamw": (
-        "train.optimizer={adamw: {weight_decay: 0.1}}", "train.schedule={constant: 0.005}"),
+    WHOLE: (
+        "train.optimizer={adamw: {weight_decay: 0.1}}", "train.schedule={constant: 0.005}",
+        "model.batchnorm.sync=true"),
 }
 
 CUTS = [
@@ -33,7 +36,8 @@ def run_variants(lab, isas):
         whole = lab.train(f"variant-{number}", PLAIN, *options)
         evidence.check_moved(lab.checkpoint(f"variant-{number}", STEPS // EPOCHS), whole)
         for index, cut in enumerate(CUTS):
-            cut = cut._replace(isa=isas[(index + number) % len(isas)])
+            cut = cut._replace(isa=isas[(index + number) % len(isas)],
+                               chunk=0 if name == WHOLE else cut.chunk)
             run = f"variant-{number}-{index}"
             if not same_files(whole, lab.train(run, cut, *options)):
                 raise Failure(f"{name}: {words(cut)} gave other bytes")

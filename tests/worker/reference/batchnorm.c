@@ -1,4 +1,4 @@
-/* Batch norm over each leaf, in two passes. */
+/* Batch norm over each leaf, or over all of them, in two passes. */
 #include "reference/reference.h"
 
 #include <math.h>
@@ -36,11 +36,22 @@ static void add_square(const struct reference_run *run, size_t place, void *cont
     s->variance += (run->input[0][place] - s->mean) * (run->input[0][place] - s->mean);
 }
 
+/* The leaf, or with sync every leaf. */
+static void each_of_statistics(
+    const struct reference_run *run, int leaf, int channel, each call, void *context) {
+    bool sync = reference_switch(run, "sync", false);
+    for (int l = 0; l < run->pass->leaves; l++) {
+        if (sync || l == leaf) {
+            each_element(run, l, channel, call, context);
+        }
+    }
+}
+
 static struct statistics measure(const struct reference_run *run, int leaf, int channel) {
     struct statistics s = {0, 0, 0};
-    each_element(run, leaf, channel, add_value, &s);
+    each_of_statistics(run, leaf, channel, add_value, &s);
     s.mean /= s.count;
-    each_element(run, leaf, channel, add_square, &s);
+    each_of_statistics(run, leaf, channel, add_square, &s);
     s.variance /= s.count;
     return s;
 }
@@ -100,16 +111,17 @@ static void backward(const struct reference_run *run) {
         double pictures = run->pass->leaf_start[leaf + 1] - run->pass->leaf_start[leaf];
         for (int c = 0; c < channels; c++) {
             size_t place = (size_t)leaf * (size_t)channels + (size_t)c;
-            struct element e = {.weight = 0};
+            struct element e = {.weight = 0}, own = {.weight = 0};
             if (pictures > 0) {
-                e = element_of(run, leaf, c);
-                each_element(run, leaf, c, add_gradient, &e);
+                own = e = element_of(run, leaf, c);
+                each_element(run, leaf, c, add_gradient, &own);
+                each_of_statistics(run, leaf, c, add_gradient, &e);
                 each_element(run, leaf, c, turn, &e);
             }
             double count = e.statistics.count;
             double unbiased = count > 1 ? e.statistics.variance * count / (count - 1) : 0;
-            run->parameter_gradient[WEIGHT][place] = e.product;
-            run->parameter_gradient[BIAS][place] = e.sum;
+            run->parameter_gradient[WEIGHT][place] = own.product;
+            run->parameter_gradient[BIAS][place] = own.sum;
             run->parameter_gradient[RUNNING_MEAN][place] = pictures * e.statistics.mean;
             run->parameter_gradient[RUNNING_VAR][place] = pictures * unbiased;
         }
