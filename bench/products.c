@@ -8,9 +8,9 @@
  * the rounds. --cpu-time counts the processor's time and not the clock's, for a machine that others
  * use too; with more threads set OMP_WAIT_POLICY=passive, or those that wait count as working.
  * WORD: only layers whose name holds it. Where a convolution can be done by Winograd's filters a
- * round measures that, too, right after the direct kernel: the last columns are its rate, counted
- * in the direct kernel's operations, and the median and spread of the ratio of the two. The
- * instruction set is CONVOY_ISA's, or the best.
+ * round measures that, too, in tiles of 2x2 and of 4x4, right after the direct kernel: the last
+ * columns are the median and spread of the ratio of their rates, both counted in the direct
+ * kernel's operations. The instruction set is CONVOY_ISA's, or the best.
  */
 #include "layer_case.h"
 
@@ -42,6 +42,12 @@ static const struct layer bench_layers[] = {
     {"3x3 512-512 28x28", SQUARE(512, 28, 512, 3, 1, 1), 4},
     {"3x3 512-512 14x14", SQUARE(512, 14, 512, 3, 1, 1), 8},
     {"3x3 32-64 28x28", SQUARE(32, 28, 64, 3, 1, 1), 8},
+    {"3x3 128-128 6x6", SQUARE(128, 6, 128, 3, 1, 1), 32},
+    {"3x3 128-128 5x5", SQUARE(128, 5, 128, 3, 1, 1), 32},
+    {"3x3 256-256 4x4", SQUARE(256, 4, 256, 3, 1, 1), 32},
+    {"3x3 512-512 4x4", SQUARE(512, 4, 512, 3, 1, 1), 32},
+    {"3x3 512-512 3x3", SQUARE(512, 3, 512, 3, 1, 1), 32},
+    {"3x3 512-512 2x2", SQUARE(512, 2, 512, 3, 1, 1), 32},
     {"3x3/2 128-128 56x56", SQUARE(128, 56, 128, 3, 2, 1), 4},
     {"1x1 256-64 56x56", SQUARE(256, 56, 64, 1, 1, 0), 8},
     {"1x1 64-256 56x56", SQUARE(64, 56, 256, 1, 1, 0), 8},
@@ -104,35 +110,56 @@ static struct spread spread_of(double *values, int count) {
     return (struct spread){values[count / 4], values[count / 2], values[count - 1 - count / 4]};
 }
 
-/* One row of the table; `winograd` is NULL where the layer has no such kernel. */
-static void run_rounds(struct layer_case *direct, struct layer_case *winograd, const char *name,
+enum kernel { DIRECT, TILES_2X2, TILES_4X4, KERNELS_OF_LAYER };
+static const enum engine_winograd wishes[] = {WINOGRAD_OFF, WINOGRAD_2X2, WINOGRAD_4X4};
+
+/* One row of the table: the direct kernel, and the others that the layer has. */
+static void run_rounds(struct layer_case *cases, int kernels, const char *name,
     enum direction direction, enum cpu_isa isa, int threads, int rounds) {
     static const char *const directions[] = {"forward", "backward-data", "backward-weights"};
-    double share[ROUNDS_LIMIT], rate[ROUNDS_LIMIT], fast[ROUNDS_LIMIT], ratio[ROUNDS_LIMIT];
-    layer_case_run(direct, direction);
-    if (winograd != NULL) {
-        layer_case_run(winograd, direction);
+    double share[ROUNDS_LIMIT], rate[ROUNDS_LIMIT], ratio[KERNELS_OF_LAYER][ROUNDS_LIMIT];
+    for (int k = 0; k < kernels; k++) {
+        layer_case_run(&cases[k], direction);
     }
     for (int r = 0; r < rounds; r++) {
         double ceiling = ceiling_rate(&kernels_get(isa)->ceiling, threads);
-        rate[r] = layer_rate(direct, direction);
+        rate[r] = layer_rate(&cases[DIRECT], direction);
         share[r] = rate[r] / ceiling;
-        if (winograd != NULL) {
-            fast[r] = layer_rate(winograd, direction);
-            ratio[r] = fast[r] / rate[r];
+        for (int k = DIRECT + 1; k < kernels; k++) {
+            ratio[k][r] = layer_rate(&cases[k], direction) / rate[r];
         }
     }
     struct spread shares = spread_of(share, rounds);
     printf("%-28s %-18s %8.1f %7.0f%% %3.0f-%.0f%%", name, directions[direction],
         1e-9 * spread_of(rate, rounds).median, 100 * shares.median, 100 * shares.low,
         100 * shares.high);
-    if (winograd != NULL) {
-        struct spread ratios = spread_of(ratio, rounds);
-        printf(" %8.1f %7.2fx %.2f-%.2f", 1e-9 * spread_of(fast, rounds).median, ratios.median,
-            ratios.low, ratios.high);
+    for (int k = DIRECT + 1; k < kernels; k++) {
+        struct spread ratios = spread_of(ratio[k], rounds);
+        printf(" %7.2fx %.2f-%.2f", ratios.median, ratios.low, ratios.high);
     }
     printf("\n");
     fflush(stdout);
+}
+
+static status run_layer(const struct layer *layer, enum cpu_isa isa, int threads, int rounds) {
+    struct layer_case cases[KERNELS_OF_LAYER] = {0};
+    bool first = strncmp(layer->name, "first", 5) == 0; /* pictures have no gradient */
+    int kernels = strncmp(layer->name, "3x3 ", 4) == 0 ? KERNELS_OF_LAYER : 1;
+    status result = STATUS_OK;
+    for (int k = 0; k < kernels && result == STATUS_OK; k++) {
+        result = layer_case_init(
+            &cases[k], &layer->shape, layer->pictures, kernels_get(isa), wishes[k], threads);
+    }
+    for (enum direction direction = FORWARD; direction < DIRECTIONS && result == STATUS_OK;
+         direction++) {
+        if (!first || direction != BACKWARD_DATA) {
+            run_rounds(cases, kernels, layer->name, direction, isa, threads, rounds);
+        }
+    }
+    for (int k = 0; k < kernels; k++) {
+        layer_case_release(&cases[k]);
+    }
+    return result;
 }
 
 static status run(const char *word, int threads, int rounds) {
@@ -140,32 +167,12 @@ static status run(const char *word, int threads, int rounds) {
     TRY(cpu_isa_choose(&isa));
     printf("%s, %s, %d threads, %d rounds, %s\n", cpu_model(), cpu_isa_name(isa), threads, rounds,
         clock_used == CLOCK_MONOTONIC ? "wall clock" : "processor time");
-    printf("%-28s %-18s %8s %8s %8s %8s %8s %8s\n", "layer", "direction", "GFLOP/s", "share",
-        "spread", "winograd", "ratio", "spread");
+    printf("%-28s %-18s %8s %8s %8s %8s %9s %8s %9s\n", "layer", "direction", "GFLOP/s", "share",
+        "spread", "2x2", "spread", "4x4", "spread");
     for (size_t l = 0; l < sizeof bench_layers / sizeof bench_layers[0]; l++) {
-        const struct layer *layer = &bench_layers[l];
-        struct layer_case direct, winograd = {0};
-        if (word != NULL && strstr(layer->name, word) == NULL) {
-            continue;
+        if (word == NULL || strstr(bench_layers[l].name, word) != NULL) {
+            TRY(run_layer(&bench_layers[l], isa, threads, rounds));
         }
-        status result = layer_case_init(
-            &direct, &layer->shape, layer->pictures, kernels_get(isa), WINOGRAD_OFF, threads);
-        bool first = strncmp(layer->name, "first", 5) == 0; /* pictures have no gradient */
-        bool both = strncmp(layer->name, "3x3 ", 4) == 0;
-        if (both && result == STATUS_OK) {
-            result = layer_case_init(&winograd, &layer->shape, layer->pictures, kernels_get(isa),
-                WINOGRAD_ALWAYS, threads);
-        }
-        for (enum direction direction = FORWARD; direction < DIRECTIONS && result == STATUS_OK;
-             direction++) {
-            if (!first || direction != BACKWARD_DATA) {
-                run_rounds(
-                    &direct, both ? &winograd : NULL, layer->name, direction, isa, threads, rounds);
-            }
-        }
-        layer_case_release(&direct);
-        layer_case_release(&winograd);
-        TRY(result);
     }
     return STATUS_OK;
 }

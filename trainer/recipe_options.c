@@ -104,9 +104,9 @@ static const struct option engine_options[] = {
     {"kernels", OPTION_NAME, offsetof(struct recipe_engine, kernels), .initial = "convoy",
         .flags = BITS, .names = kernels_names,
         .help = "our own kernels, or im2col and OpenBLAS (other bits)"},
-    {"winograd", OPTION_NAME, offsetof(struct recipe_engine, winograd), .initial = "off",
+    {"winograd", OPTION_NAME, offsetof(struct recipe_engine, winograd), .initial = "on",
         .flags = BITS, .names = winograd_names,
-        .help = "3x3 convolutions by Winograd's filters where that is faster (larger errors)"},
+        .help = "3x3 convolutions by Winograd's filters where their shape makes that faster"},
     OPTIONS_END};
 
 static const struct option exchange_table[] = {

@@ -51,10 +51,13 @@ static struct convolution_shape random_shape(void) {
     };
 }
 
+#define FOR_EACH_FORM(form)                                                                        \
+    for (enum engine_winograd form = WINOGRAD_2X2; form <= WINOGRAD_4X4; form++)
+
 static void init(struct convolution_case *c, const struct convolution_shape *shape, int pictures,
-    int leaves, enum case_values values) {
+    int leaves, enum case_values values, enum engine_winograd form) {
     case_init(c, shape, pictures, leaves, values);
-    c->winograd = WINOGRAD_ALWAYS;
+    c->winograd = form;
 }
 
 static void run(struct convolution_case *c, enum cpu_isa isa, int threads) {
@@ -62,21 +65,29 @@ static void run(struct convolution_case *c, enum cpu_isa isa, int threads) {
     CU_ASSERT(c->was_winograd);
 }
 
-static void check_exact(
-    const struct convolution_shape *shape, int pictures, int leaves, int limit) {
+static void check_exact_form(const struct convolution_shape *shape, int pictures, int leaves,
+    int limit, enum engine_winograd form) {
     struct convolution_case c;
-    init(&c, shape, pictures, leaves, CASE_WINOGRAD);
+    init(&c, shape, pictures, leaves, CASE_WINOGRAD, form);
     case_cut(&c, limit);
     case_run_reference(&c);
     for (enum cpu_isa isa = CPU_ISA_PORTABLE; isa <= CPU_ISA_AVX512; isa++) {
         for (int threads = 1; threads <= 2 && cpu_has(isa); threads++) {
             char what[64];
-            snprintf(what, sizeof what, "%s, %d threads", cpu_isa_name(isa), threads);
+            snprintf(what, sizeof what, "%s, %s, %d threads", form == WINOGRAD_2X2 ? "2x2" : "4x4",
+                cpu_isa_name(isa), threads);
             run(&c, isa, threads);
             case_assert_equal(&c, 0.0, what);
         }
     }
     case_release(&c);
+}
+
+static void check_exact(
+    const struct convolution_shape *shape, int pictures, int leaves, int limit) {
+    FOR_EACH_FORM(form) {
+        check_exact_form(shape, pictures, leaves, limit, form);
+    }
 }
 
 static void test_winograd__is_exact_on_multiples_of_its_divisors(void) {
@@ -104,30 +115,42 @@ static uint64_t digest_of(struct convolution_case *c, enum cpu_isa isa, int thre
     return case_digest(c);
 }
 
+static void check_same_bits(const struct convolution_shape *shape, enum engine_winograd form) {
+    struct convolution_case c;
+    init(&c, shape, 5, 4, CASE_REAL, form);
+    uint64_t first = digest_of(&c, CPU_ISA_PORTABLE, 1);
+    for (enum cpu_isa isa = CPU_ISA_PORTABLE; isa <= CPU_ISA_AVX512; isa++) {
+        for (int threads = 1; threads <= 3 && cpu_has(isa); threads++) {
+            CU_ASSERT_EQUAL(digest_of(&c, isa, threads), first);
+        }
+    }
+    case_release(&c);
+}
+
 static void test_winograd__has_the_same_bits_on_every_instruction_set_and_thread_count(void) {
     for (int i = 0; i < case_count(SHAPES + 10); i++) {
         struct convolution_shape shape = i < SHAPES ? shapes[i] : random_shape();
-        struct convolution_case c;
-        init(&c, &shape, 5, 4, CASE_REAL);
-        uint64_t first = digest_of(&c, CPU_ISA_PORTABLE, 1);
-        for (enum cpu_isa isa = CPU_ISA_PORTABLE; isa <= CPU_ISA_AVX512; isa++) {
-            for (int threads = 1; threads <= 3 && cpu_has(isa); threads++) {
-                CU_ASSERT_EQUAL(digest_of(&c, isa, threads), first);
-            }
+        FOR_EACH_FORM(form) {
+            check_same_bits(&shape, form);
         }
-        case_release(&c);
     }
 }
 
 /* A pass of 8 leaves against two of 4, whose sums are added by hand. */
+static void check_cut(
+    const struct convolution_shape *shape, int pictures, enum engine_winograd form) {
+    struct convolution_case whole;
+    init(&whole, shape, pictures, 8, CASE_REAL, form);
+    run(&whole, CPU_ISA_PORTABLE, 2);
+    case_assert_halves_equal(&whole, CPU_ISA_PORTABLE);
+    case_release(&whole);
+}
+
 static void test_winograd__has_the_same_bits_however_pictures_are_cut_into_passes(void) {
     for (int i = 0; i < case_count(SHAPES); i++) {
-        for (int pictures = 4; pictures <= 11; pictures += 7) {
-            struct convolution_case whole;
-            init(&whole, &shapes[i], pictures, 8, CASE_REAL);
-            run(&whole, CPU_ISA_PORTABLE, 2);
-            case_assert_halves_equal(&whole, CPU_ISA_PORTABLE);
-            case_release(&whole);
+        FOR_EACH_FORM(form) {
+            check_cut(&shapes[i], 4, form);
+            check_cut(&shapes[i], 11, form);
         }
     }
 }
@@ -135,48 +158,73 @@ static void test_winograd__has_the_same_bits_however_pictures_are_cut_into_passe
 /* Winograd's rounding is larger: at most ten times the direct kernels' against double. The few
  * products of the smallest shapes are summed almost exactly by those: such an error counts as one
  * spacing of floats. */
+static void check_error(
+    const struct convolution_shape *shape, enum engine_winograd form, double factor) {
+    struct convolution_case c;
+    double direct[CASE_DIRECTIONS], winograd[CASE_DIRECTIONS];
+    init(&c, shape, 5, 4, CASE_REAL, form);
+    case_run_reference(&c);
+    run(&c, CPU_ISA_PORTABLE, 1);
+    case_errors(winograd, &c);
+    c.winograd = WINOGRAD_OFF;
+    case_run_engine(&c, CPU_ISA_PORTABLE, ENGINE_CONVOY, 1);
+    case_errors(direct, &c);
+    for (int d = 0; d < CASE_DIRECTIONS; d++) {
+        double limit = factor * (direct[d] > 0x1p-23 ? direct[d] : 0x1p-23);
+        if (winograd[d] > limit) {
+            printf("\n  %d-%d %dx%d, direction %d: %.2e, limit %.2e", shape->input.channels,
+                shape->output_channels, shape->input.height, shape->input.width, d, winograd[d],
+                limit);
+        }
+        CU_ASSERT(winograd[d] <= limit);
+    }
+    case_release(&c);
+}
+
 static void test_winograd__stays_near_double_precision(void) {
     for (int i = 0; i < case_count(SHAPES); i++) {
-        struct convolution_case c;
-        double direct[CASE_DIRECTIONS], winograd[CASE_DIRECTIONS];
-        init(&c, &shapes[i], 5, 4, CASE_REAL);
-        case_run_reference(&c);
-        run(&c, CPU_ISA_PORTABLE, 1);
-        case_errors(winograd, &c);
-        c.winograd = WINOGRAD_OFF;
-        case_run_engine(&c, CPU_ISA_PORTABLE, ENGINE_CONVOY, 1);
-        case_errors(direct, &c);
-        for (int d = 0; d < CASE_DIRECTIONS; d++) {
-            double limit = 10.0 * (direct[d] > 0x1p-23 ? direct[d] : 0x1p-23);
-            if (winograd[d] > limit) {
-                printf("\n  shape %d, direction %d: %.2e, limit %.2e", i, d, winograd[d], limit);
-            }
-            CU_ASSERT(winograd[d] <= limit);
-        }
-        case_release(&c);
+        check_error(&shapes[i], WINOGRAD_4X4, 10.0);
+        check_error(&shapes[i], WINOGRAD_2X2, 4.0);
     }
 }
 
-static bool chosen(struct convolution_shape shape, enum engine_kernels engine) {
+/* The kernel of a shape begins so. */
+static bool chosen(const char *name, struct convolution_shape shape, enum engine_kernels engine) {
     struct convolution *convolution = NULL;
     CU_ASSERT_EQUAL_FATAL(convolution_create(&convolution, &shape, kernels_get(CPU_ISA_PORTABLE),
                               engine, WINOGRAD_ON, 1, 1, 1),
         STATUS_OK);
-    bool winograd = strncmp(convolution_kernel(convolution), "winograd", 8) == 0;
+    bool found = strncmp(convolution_kernel(convolution), name, strlen(name)) == 0;
     convolution_destroy(convolution);
-    return winograd;
+    return found;
+}
+
+static bool chosen_for(const char *name, int channels, int pixels) {
+    return chosen(
+        name, (struct convolution_shape)SQUARE(channels, pixels, channels, 1), ENGINE_CONVOY);
 }
 
 static void test_winograd__is_chosen_by_shape(void) {
-    CU_ASSERT(chosen((struct convolution_shape)SQUARE(64, 14, 64, 1), ENGINE_CONVOY));
-    CU_ASSERT(!chosen((struct convolution_shape)SQUARE(64, 14, 64, 1), ENGINE_BLAS));
-    CU_ASSERT(!chosen((struct convolution_shape)SQUARE(16, 14, 64, 1), ENGINE_CONVOY));
-    CU_ASSERT(!chosen((struct convolution_shape)SQUARE(64, 14, 64, 3), ENGINE_CONVOY));
-    struct convolution_shape strided = SQUARE(64, 14, 64, 1), dilated = SQUARE(64, 14, 64, 1);
+    CU_ASSERT(chosen_for("winograd 4x4", 64, 224));
+    CU_ASSERT(chosen_for("winograd 4x4", 64, 14));
+    CU_ASSERT(chosen_for("winograd 4x4", 32, 7));
+    CU_ASSERT(chosen_for("winograd 2x2", 64, 6));
+    CU_ASSERT(chosen_for("direct", 64, 5));
+    CU_ASSERT(chosen_for("winograd 4x4", 64, 4));
+    CU_ASSERT(chosen_for("direct", 512, 3));
+    CU_ASSERT(chosen_for("direct", 512, 2));
+    CU_ASSERT(chosen_for("direct", 31, 14));
+    struct convolution_shape plain = SQUARE(64, 14, 64, 1);
+    struct convolution_shape strided = plain, dilated = plain, padded = plain, flat = plain;
     strided.stride_width = 2;
     dilated.dilation_height = 2;
-    CU_ASSERT(!chosen(strided, ENGINE_CONVOY));
-    CU_ASSERT(!chosen(dilated, ENGINE_CONVOY));
+    padded.pad_height = 3;
+    flat.kernel_height = 1;
+    CU_ASSERT(chosen("blas", plain, ENGINE_BLAS));
+    CU_ASSERT(chosen("direct", strided, ENGINE_CONVOY));
+    CU_ASSERT(chosen("direct", dilated, ENGINE_CONVOY));
+    CU_ASSERT(chosen("direct", padded, ENGINE_CONVOY));
+    CU_ASSERT(chosen("direct", flat, ENGINE_CONVOY));
 }
 
 TEST_MAIN("winograd", TEST(test_winograd__is_exact_on_multiples_of_its_divisors),

@@ -157,7 +157,7 @@ void convolution_backward_data(const struct tensor *input_gradient,
         }
         return;
     }
-    if (c->winograd) {
+    if (c->winograd != NULL) {
         winograd_backward_data(input_gradient, output_gradient, weights, bias, pictures,
             convolution, epilogue, scratch);
         return;

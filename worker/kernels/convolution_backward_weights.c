@@ -455,7 +455,7 @@ void convolution_backward_weights(float *const *gradient, const struct tensor *i
             gradient, input, output_gradient, pass, convolution, scratch);
         return;
     }
-    if (c->winograd) {
+    if (c->winograd != NULL) {
         winograd_backward_weights(gradient, input, output_gradient, pass, convolution, scratch);
         return;
     }

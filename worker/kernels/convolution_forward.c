@@ -99,7 +99,7 @@ void convolution_forward(const struct tensor *output, const struct tensor *input
         }
         return;
     }
-    if (c->winograd) {
+    if (c->winograd != NULL) {
         winograd_forward(output, input, weights, bias, pictures, convolution, epilogue, scratch);
         return;
     }

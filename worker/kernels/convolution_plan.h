@@ -60,9 +60,9 @@ struct convolution {
     size_t packed; /* floats */
     /* Bytes of scratch: in all, and of one thread for the lists of runs and transposed weights. */
     size_t scratch, forward_runs, forward_own, backward_runs, backward_transposed;
-    int item_tiles, item_rows; /* of backward-weights: see struct item there */
-    bool winograd;             /* all three directions; the items are then those of winograd */
-    int item_blocks;
+    int item_tiles, item_rows;               /* of backward-weights: see struct item there */
+    const struct winograd_kernels *winograd; /* of all three directions; NULL: direct */
+    int item_blocks;                         /* of Winograd's backward-weights */
     char kernel[64];
 };
 

@@ -22,9 +22,9 @@
 /* Whose products: our own, or im2col and OpenBLAS (other bits, on request). */
 enum engine_kernels { ENGINE_CONVOY, ENGINE_BLAS };
 
-/* Winograd convolutions: nowhere; where the shape says that they are faster; wherever they can be
- * (tests and measurements). */
-enum engine_winograd { WINOGRAD_OFF, WINOGRAD_ON, WINOGRAD_ALWAYS };
+/* Winograd convolutions: nowhere; where the shape says that they are faster; wherever they can be,
+ * in tiles of 2x2 or 4x4 (tests and measurements). */
+enum engine_winograd { WINOGRAD_OFF, WINOGRAD_ON, WINOGRAD_2X2, WINOGRAD_4X4 };
 
 struct kernels {
     enum cpu_isa isa;
@@ -33,7 +33,7 @@ struct kernels {
     struct activation_kernels activation;
     struct lrn_kernels lrn;
     struct ceiling_kernels ceiling;
-    struct winograd_kernels winograd;
+    struct winograd_kernels winograd_2x2, winograd_4x4;
 };
 
 /* The kernels of `isa`, which the machine must have; never NULL. */

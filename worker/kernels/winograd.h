@@ -1,13 +1,14 @@
-/* Winograd's minimal filtering F(4x4, 3x3) for 3x3 convolutions of stride 1 (Lavin and Gray, "Fast
- * algorithms for convolutional neural networks", 2015): a tile of 4 x 4 outputs costs 36 products
- * an input channel and not 144.
+/* Winograd's minimal filtering F(4x4, 3x3) and F(2x2, 3x3) for 3x3 convolutions of stride 1 (Lavin
+ * and Gray, "Fast algorithms for convolutional neural networks", 2015): a tile of 4 x 4 outputs
+ * costs 36 products an input channel and not 144, one of 2 x 2 costs 16 and not 36.
  *
  *     forward            Y  = A' [sum over channels (G g G') . (B' d B)] A
  *     backward-data      the same of the output's gradient, with weights flipped and transposed
  *     backward-weights   dg = G' [sum over tiles (B' d B) . (A dY A')] G, its exact adjoint
  *
- * with the points 0, 1, -1, 2, -2 and infinity. A transform of one tile is 36 "frequencies", each a
- * vector of 16 channels; the sums are the 36 matrix products of product.h.
+ * with the points 0, 1, -1 and infinity, and 2 and -2 for the larger tile. A transform of one tile
+ * is 36 or 16 "frequencies", each a vector of 16 channels; the sums are as many matrix products of
+ * product.h.
  *
  * The kernels below each handle one tile and one block of 16 channels. Frequency f of a transform
  * lies at f * step. All addresses are aligned to 64 bytes, all strides in floats. Every one is a
@@ -19,20 +20,22 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define WINOGRAD_OUTPUT      4  /* pixels of a tile, in each direction: of the output */
-#define WINOGRAD_INPUT       6  /* ... of the input */
-#define WINOGRAD_FREQUENCIES 36 /* WINOGRAD_INPUT squared */
-#define WINOGRAD_TAPS        9
+#define WINOGRAD_TAPS             9
+#define WINOGRAD_MOST_INPUT       6 /* of both forms */
+#define WINOGRAD_MOST_FREQUENCIES 36
 
 struct winograd_kernels {
-    /* out = B' in B, of 6 x 6 pixels. */
-    void (*input)(float *out, ptrdiff_t step, const float *in, ptrdiff_t in_row);
+    int output;      /* pixels of a tile, in each direction: m of the output, 2 or 4 */
+    int input;       /* ... n = m + 2 of the input */
+    int frequencies; /* n squared */
+    /* out = B' in B, of n x n pixels. */
+    void (*pixels)(float *out, ptrdiff_t step, const float *in, ptrdiff_t in_row);
     /* The first rows x columns pixels of out = A' in A + initial[16]. */
-    void (*output)(float *out, ptrdiff_t out_row, int rows, int columns, const float *in,
+    void (*output_pixels)(float *out, ptrdiff_t out_row, int rows, int columns, const float *in,
         ptrdiff_t step, const float *initial);
     /* out = G in G', of 3 x 3 taps; `tap` may be negative. */
     void (*weights)(float *out, ptrdiff_t step, const float *in, ptrdiff_t tap);
-    /* out = A in A', of 4 x 4 pixels. */
+    /* out = A in A', of m x m pixels. */
     void (*gradient)(float *out, ptrdiff_t step, const float *in, ptrdiff_t in_row);
     /* 3 x 3 taps: out = G' in G, or out + that. */
     void (*weights_gradient)(float *out, ptrdiff_t tap, bool add, const float *in, ptrdiff_t step);

@@ -24,14 +24,14 @@ struct maps {
     int group;         /* tiles there is room for */
     ptrdiff_t block_step, in_step, out_step;
     const float *initial;
-    float *weights; /* [36: weights_step][out tiles][their in blocks][16][width] */
+    float *weights; /* [frequencies: weights_step][out tiles][their in blocks][16][width] */
     ptrdiff_t weights_step;
 };
 
 /* The working memory of one thread. */
 struct memory {
-    float *in;                    /* [36: in_step][in blocks: block_step][group][16] */
-    float *out;                   /* [36: out_step][out blocks: block_step][group][16] */
+    float *in;                    /* [frequencies: in_step][in blocks: block_step][group][16] */
+    float *out;                   /* [frequencies: out_step][out blocks: block_step][group][16] */
     float *room;                  /* one tile at the edge, or the taps of one transposed block */
     struct product_block *blocks; /* [2]: of tiles one and two vectors wide */
 };
@@ -42,7 +42,7 @@ static size_t place_memory(struct memory *memory, char *start, const struct conv
     char *next = start;
     size_t in = (size_t)shape_blocks(c->input.channels);
     size_t out = (size_t)shape_blocks(c->output.channels), most = in > out ? in : out;
-    size_t side = WINOGRAD_FREQUENCIES * sizeof(float) *
+    size_t side = (size_t)c->winograd->frequencies * sizeof(float) *
                   winograd_step(most * (size_t)group_limit(c) * CHANNEL_BLOCK);
     memory->in = (float *)(void *)next;
     next += side; /* either side may be the one that is read */
@@ -60,10 +60,14 @@ static size_t weights_step(const struct convolution *c) {
     return winograd_step(c->packed / WINOGRAD_TAPS);
 }
 
+static size_t weights_floats(const struct convolution *c) {
+    return (size_t)c->winograd->frequencies * weights_step(c);
+}
+
 size_t winograd_maps_scratch(const struct convolution *convolution) {
     static char nowhere;
     struct memory memory;
-    return WINOGRAD_FREQUENCIES * weights_step(convolution) * sizeof(float) +
+    return weights_floats(convolution) * sizeof(float) +
            (size_t)convolution->threads * place_memory(&memory, &nowhere, convolution);
 }
 
@@ -92,7 +96,7 @@ static void transform_block(
         tap = -size;
     }
     for (ptrdiff_t i = 0; i < size; i += CHANNEL_BLOCK) {
-        c->kernels->winograd.weights(out + i, m->weights_step, taps + i, tap);
+        c->winograd->weights(out + i, m->weights_step, taps + i, tap);
     }
 }
 
@@ -110,9 +114,9 @@ struct place {
 };
 
 static struct place place_of(const struct maps *m, int64_t tile) {
-    int in_picture = (int)(tile % ((int64_t)m->rows * m->columns));
+    int in_picture = (int)(tile % ((int64_t)m->rows * m->columns)), size = m->c->winograd->output;
     return (struct place){(int)(tile / ((int64_t)m->rows * m->columns)),
-        in_picture / m->columns * WINOGRAD_OUTPUT, in_picture % m->columns * WINOGRAD_OUTPUT};
+        in_picture / m->columns * size, in_picture % m->columns * size};
 }
 
 static void transform_in(
@@ -124,11 +128,10 @@ static void transform_in(
             const float *pixels;
             ptrdiff_t row_stride;
             winograd_pixels(&pixels, &row_stride, m->from, place.picture, b,
-                place.row - m->pad_height, place.column - m->pad_width, WINOGRAD_INPUT,
+                place.row - m->pad_height, place.column - m->pad_width, m->c->winograd->input,
                 memory->room);
-            m->c->kernels->winograd.input(
-                memory->in + b * m->block_step + (ptrdiff_t)i * CHANNEL_BLOCK, m->in_step, pixels,
-                row_stride);
+            m->c->winograd->pixels(memory->in + b * m->block_step + (ptrdiff_t)i * CHANNEL_BLOCK,
+                m->in_step, pixels, row_stride);
         }
     }
 }
@@ -141,7 +144,7 @@ static void multiply(const struct maps *m, const struct memory *memory, int coun
         memory->blocks[b] = (struct product_block){
             block * m->block_step, (ptrdiff_t)block * CHANNEL_BLOCK * width, CHANNEL_BLOCK};
     }
-    for (int f = 0; f < WINOGRAD_FREQUENCIES; f++) {
+    for (int f = 0; f < m->c->winograd->frequencies; f++) {
         for (int t = 0; t < m->out->tiles; t++) {
             const struct channel_tile *channels = &m->out->tile[t];
             struct product_tile tile = {
@@ -170,15 +173,14 @@ static void multiply(const struct maps *m, const struct memory *memory, int coun
 static void transform_out(
     const struct maps *m, const struct memory *memory, int64_t first, int count) {
     static const float zero[CHANNEL_BLOCK] __attribute__((aligned(MEMORY_ALIGNMENT)));
-    int blocks = shape_blocks(m->out->channels);
+    int blocks = shape_blocks(m->out->channels), size = m->c->winograd->output;
     for (int i = 0; i < count; i++) {
         struct place place = place_of(m, first + i);
         int rows = m->to->shape.height - place.row, columns = m->to->shape.width - place.column;
         for (int b = 0; b < blocks; b++) {
-            m->c->kernels->winograd.output(
+            m->c->winograd->output_pixels(
                 tensor_at(m->to, place.picture, b, place.row, place.column), m->to->row_stride,
-                rows < WINOGRAD_OUTPUT ? rows : WINOGRAD_OUTPUT,
-                columns < WINOGRAD_OUTPUT ? columns : WINOGRAD_OUTPUT,
+                rows < size ? rows : size, columns < size ? columns : size,
                 memory->out + b * m->block_step + (ptrdiff_t)i * CHANNEL_BLOCK, m->out_step,
                 m->initial != NULL ? m->initial + (ptrdiff_t)b * CHANNEL_BLOCK : zero);
         }
@@ -188,8 +190,8 @@ static void transform_out(
 static void run_maps(struct maps *m, const float *weights, int pictures,
     const struct epilogue *epilogue, void *scratch) {
     const struct convolution *c = m->c;
-    m->rows = winograd_tiles(m->to->shape.height);
-    m->columns = winograd_tiles(m->to->shape.width);
+    m->rows = winograd_tiles(c->winograd, m->to->shape.height);
+    m->columns = winograd_tiles(c->winograd, m->to->shape.width);
     m->tiles = (int64_t)m->rows * m->columns * pictures;
     m->group = group_limit(c);
     m->block_step = (ptrdiff_t)m->group * CHANNEL_BLOCK;
@@ -199,7 +201,7 @@ static void run_maps(struct maps *m, const float *weights, int pictures,
         (ptrdiff_t)winograd_step((size_t)shape_blocks(m->out->channels) * (size_t)m->block_step);
     m->weights = scratch;
     m->weights_step = (ptrdiff_t)weights_step(c);
-    char *own = (char *)scratch + WINOGRAD_FREQUENCIES * weights_step(c) * sizeof(float);
+    char *own = (char *)scratch + weights_floats(c) * sizeof(float);
 #pragma omp parallel num_threads(c->threads)
     {
         cpu_flush_denormals();

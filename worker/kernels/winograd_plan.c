@@ -2,13 +2,12 @@
 
 #include <string.h>
 
-/* Measured from here on: 1.75 to 3 times as fast as the direct kernels in every direction
- * (bench/RESULTS.md), at 3 to 6 times their rounding (docs/winograd.md). */
-#define FEWEST_CHANNELS 32 /* of a group, in and out */
-#define FEWEST_PIXELS   7  /* rows, and columns, of the output */
+/* Faster than the direct kernels in every direction from here on (bench/RESULTS.md). */
+#define FEWEST_CHANNELS 32  /* of a group, in and out */
+#define FEWEST_PIXELS   4   /* rows, and columns, of the output */
+#define LEAST_SAVING    2.0 /* of products */
 
-bool winograd_fits(const struct convolution *convolution, enum engine_winograd wish) {
-    const struct convolution *c = convolution;
+static bool can_be(const struct convolution *c) {
     const struct convolution_axis *axis[2] = {&c->height, &c->width};
     for (int i = 0; i < 2; i++) {
         if (axis[i]->kernel != 3 || axis[i]->stride != 1 || axis[i]->dilation != 1 ||
@@ -16,13 +15,36 @@ bool winograd_fits(const struct convolution *convolution, enum engine_winograd w
             return false;
         }
     }
-    if (wish != WINOGRAD_ON || c->masked) {
-        return wish == WINOGRAD_ALWAYS && !c->masked;
+    return !c->masked;
+}
+
+/* The direct kernels' products by those of a form, whose last tiles may reach over the map's edge.
+ */
+static double saving(const struct convolution *c, const struct winograd_kernels *form) {
+    int tiles = winograd_tiles(form, c->height.output) * winograd_tiles(form, c->width.output);
+    return (double)WINOGRAD_TAPS * c->height.output * c->width.output /
+           ((double)form->frequencies * tiles);
+}
+
+const struct winograd_kernels *winograd_choose(
+    const struct convolution *convolution, enum engine_winograd wish) {
+    const struct convolution *c = convolution;
+    const struct winograd_kernels *small = &c->kernels->winograd_2x2;
+    const struct winograd_kernels *large = &c->kernels->winograd_4x4;
+    if (wish == WINOGRAD_OFF || !can_be(c)) {
+        return NULL;
+    }
+    if (wish != WINOGRAD_ON) {
+        return wish == WINOGRAD_2X2 ? small : large;
     }
     int in = c->shape.input.channels / c->shape.groups;
     int out = c->shape.output_channels / c->shape.groups;
-    return in >= FEWEST_CHANNELS && out >= FEWEST_CHANNELS && c->height.output >= FEWEST_PIXELS &&
-           c->width.output >= FEWEST_PIXELS;
+    /* Where both save as much the smaller tile errs less, and has fewer weights to transform. */
+    const struct winograd_kernels *best = saving(c, large) > saving(c, small) ? large : small;
+    bool worth = in >= FEWEST_CHANNELS && out >= FEWEST_CHANNELS &&
+                 c->height.output >= FEWEST_PIXELS && c->width.output >= FEWEST_PIXELS &&
+                 saving(c, best) >= LEAST_SAVING;
+    return worth ? best : NULL;
 }
 
 void winograd_pixels(const float **address, ptrdiff_t *row_stride, const struct tensor *tensor,

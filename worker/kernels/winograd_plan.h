@@ -13,8 +13,8 @@
 #include "worker/kernels/convolution_plan.h"
 
 /* Tiles along one axis of `pixels`. */
-static inline int winograd_tiles(int pixels) {
-    return (pixels + WINOGRAD_OUTPUT - 1) / WINOGRAD_OUTPUT;
+static inline int winograd_tiles(const struct winograd_kernels *form, int pixels) {
+    return (pixels + form->output - 1) / form->output;
 }
 
 /* Floats from a frequency to the next, where one holds `floats`: a cache line more, or the
@@ -23,8 +23,10 @@ static inline size_t winograd_step(size_t floats) {
     return floats + CHANNEL_BLOCK;
 }
 
-/* Whether the convolution is to be done this way: by its shape and the user's wish alone. */
-bool winograd_fits(const struct convolution *convolution, enum engine_winograd wish);
+/* The form in which the convolution is to be done, NULL for none: by its shape and the user's wish
+ * alone. */
+const struct winograd_kernels *winograd_choose(
+    const struct convolution *convolution, enum engine_winograd wish);
 
 /* The `size` x `size` pixels at (row, column) of one channel block, which may lie partly outside
  * the map, where everything is zero: *address and *row_stride of the pixels in the tensor, or of a

@@ -20,8 +20,8 @@ struct chains {
 };
 
 static struct chains chains_of(const struct convolution *c) {
-    struct chains chains = {
-        winograd_tiles(c->height.output), winograd_tiles(c->width.output), 1, 1};
+    struct chains chains = {winograd_tiles(c->winograd, c->height.output),
+        winograd_tiles(c->winograd, c->width.output), 1, 1};
     int64_t tiles = (int64_t)chains.rows * chains.columns, pieces = tiles / CHAIN_TILES;
     chains.pictures = (int)((CHAIN_TILES + tiles - 1) / tiles);
     chains.pieces = pieces < 1 ? 1 : pieces < chains.rows ? (int)pieces : chains.rows;
@@ -43,7 +43,7 @@ struct item {
     int first, count; /* input blocks, of the tile's */
 };
 
-/* Items are at most two tiles by two blocks: 36 * 32 * 64 sums are 288 KB and stay in cache.
+/* Items are at most two tiles by two blocks: 36 * 32 * 64 sums, 288 KB, stay in cache.
  * Smaller where there would be few of them for the threads. Changes no bit. */
 static int item_count(const struct convolution *c) {
     int columns = (c->output.tiles + c->item_tiles - 1) / c->item_tiles;
@@ -74,13 +74,14 @@ static void plan_items(struct convolution *c) {
     }
 }
 
-/* The sums of an item: for each of its tiles and blocks [36: sums_step][16 input channels][32]. */
+/* The sums of an item: for each of its tiles and blocks [frequencies: sums_step][16 input
+ * channels][32]. */
 static size_t sums_step(void) {
     return winograd_step(CHANNEL_BLOCK * CHANNEL_BLOCK * PRODUCT_VECTORS);
 }
 
 static size_t item_floats(const struct convolution *c) {
-    return (size_t)c->item_tiles * (size_t)c->item_blocks * WINOGRAD_FREQUENCIES * sums_step();
+    return (size_t)(c->item_tiles * c->item_blocks * c->winograd->frequencies) * sums_step();
 }
 
 /* Floats from a frequency to the next of a side's transformed tiles. */
@@ -98,8 +99,8 @@ static size_t most_slots(const struct convolution *c) {
 }
 
 struct memory {
-    float *input;    /* [36: side_step][input blocks][most tiles][16] */
-    float *gradient; /* [36: side_step][output blocks][most tiles][16] */
+    float *input;    /* [frequencies: side_step][input blocks][most tiles][16] */
+    float *gradient; /* [frequencies: side_step][output blocks][most tiles][16] */
     float *slots;    /* [most_slots][packed] */
     char *own;       /* of thread 0: sums of an item, and one tile at the edge */
     size_t own_size;
@@ -107,7 +108,7 @@ struct memory {
 
 static size_t place_memory(struct memory *memory, char *start, const struct convolution *c) {
     char *next = start;
-    size_t frequencies = WINOGRAD_FREQUENCIES * sizeof(float);
+    size_t frequencies = (size_t)c->winograd->frequencies * sizeof(float);
     memory->input = (float *)(void *)next;
     next += frequencies * side_step(c, c->input.channels);
     memory->gradient = (float *)(void *)next;
@@ -115,7 +116,7 @@ static size_t place_memory(struct memory *memory, char *start, const struct conv
     memory->slots = (float *)(void *)next;
     next += convolution_align(most_slots(c) * c->packed * sizeof(float));
     memory->own = next;
-    memory->own_size = (item_floats(c) + WINOGRAD_FREQUENCIES * CHANNEL_BLOCK) * sizeof(float);
+    memory->own_size = item_floats(c) * sizeof(float) + frequencies * CHANNEL_BLOCK;
     next += (size_t)c->threads * memory->own_size;
     return (size_t)(next - start);
 }
@@ -150,9 +151,10 @@ static int chain_tiles(const struct job *job, const struct chain *chain) {
 /* This thread's share of the chain's tiles, all channel blocks of both sides. */
 static void transform_chain(const struct job *job, const struct chain *chain) {
     const struct convolution *c = job->c;
-    const struct winograd_kernels *kernels = &c->kernels->winograd;
+    const struct winograd_kernels *kernels = c->winograd;
     int in_blocks = shape_blocks(c->input.channels), out_blocks = shape_blocks(c->output.channels);
     int count = chain_tiles(job, chain), in_picture = chain->rows * job->chains.columns;
+    int size = kernels->output;
     int64_t total = (int64_t)count * (in_blocks + out_blocks);
     ptrdiff_t row_stride;
     const float *pixels;
@@ -160,25 +162,26 @@ static void transform_chain(const struct job *job, const struct chain *chain) {
          i < total * (job->thread + 1) / job->threads; i++) {
         int block = (int)(i / count), tile = (int)(i % count);
         int picture = chain->picture + tile / in_picture, place = tile % in_picture;
-        int row = (chain->row + place / job->chains.columns) * WINOGRAD_OUTPUT;
-        int column = place % job->chains.columns * WINOGRAD_OUTPUT;
+        int row = (chain->row + place / job->chains.columns) * size;
+        int column = place % job->chains.columns * size;
         ptrdiff_t to = (ptrdiff_t)tile * CHANNEL_BLOCK;
         if (block < in_blocks) {
             winograd_pixels(&pixels, &row_stride, job->input, picture, block, row - c->height.pad,
-                column - c->width.pad, WINOGRAD_INPUT, job->room);
-            kernels->input(job->memory.input + block * job->block_step + to, job->input_step,
+                column - c->width.pad, kernels->input, job->room);
+            kernels->pixels(job->memory.input + block * job->block_step + to, job->input_step,
                 pixels, row_stride);
         } else {
             block -= in_blocks;
-            winograd_pixels(&pixels, &row_stride, job->gradient, picture, block, row, column,
-                WINOGRAD_OUTPUT, job->room);
+            winograd_pixels(
+                &pixels, &row_stride, job->gradient, picture, block, row, column, size, job->room);
             kernels->gradient(job->memory.gradient + block * job->block_step + to,
                 job->gradient_step, pixels, row_stride);
         }
     }
 }
 
-/* The sums over a chain's tiles for one output tile and one input block: [36][16][width]. */
+/* The sums over a chain's tiles for one output tile and one input block: [frequencies][16][width].
+ */
 static void multiply(float *sums, const struct job *job, const struct channel_tile *channels,
     int block, int count, int frequency) {
     const struct convolution *c = job->c;
@@ -213,24 +216,23 @@ static float *slot_at(const struct job *job, int slot, float *gradient) {
 static void sum_item(
     float *gradient, bool add, const struct job *job, const struct item *item, int count) {
     const struct convolution *c = job->c;
-    ptrdiff_t step = (ptrdiff_t)sums_step();
-    for (int f = 0; f < WINOGRAD_FREQUENCIES; f++) {
+    ptrdiff_t step = (ptrdiff_t)sums_step(), block_sums = c->winograd->frequencies * step;
+    for (int f = 0; f < c->winograd->frequencies; f++) {
         float *sums = job->sums + f * step;
         for (int i = 0; i < item->tiles * item->count; i++) {
             const struct channel_tile *channels = &item->tile[i / item->count];
             int block = channels->other_block + item->first + i % item->count;
-            multiply(
-                sums + (ptrdiff_t)i * WINOGRAD_FREQUENCIES * step, job, channels, block, count, f);
+            multiply(sums + i * block_sums, job, channels, block, count, f);
         }
     }
     for (int i = 0; i < item->tiles * item->count; i++) {
         const struct channel_tile *channels = &item->tile[i / item->count];
         ptrdiff_t tap = (ptrdiff_t)CHANNEL_BLOCK * channel_tile_width(channels);
-        const float *sums = job->sums + (ptrdiff_t)i * WINOGRAD_FREQUENCIES * step;
+        const float *sums = job->sums + i * block_sums;
         float *to =
             gradient + channels->offset + (item->first + i % item->count) * WINOGRAD_TAPS * tap;
         for (ptrdiff_t at = 0; at < tap; at += CHANNEL_BLOCK) {
-            c->kernels->winograd.weights_gradient(to + at, tap, add, sums + at, step);
+            c->winograd->weights_gradient(to + at, tap, add, sums + at, step);
         }
     }
 }
