@@ -1,6 +1,7 @@
 #include "trainer/watch/watch.h"
 
 #include "base/memory.h"
+#include "trainer/watch/launcher.h"
 #include "trainer/watch/story.h"
 
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define LAUNCHER_ENDS 3    /* seconds that mpirun has to end by itself */
 #define LAST_WORDS    2    /* seconds that the others have to end us, before we do */
 #define UNHEARD_AFTER 30.0 /* seconds without an answer, until a closed way is told of */
 
@@ -104,6 +106,7 @@ static _Noreturn void conclude(
     if (verdict->rank >= 0) {
         peers_kill(&watch->peers, verdict->rank);
     }
+    launcher_end_after(LAUNCHER_ENDS);
     end_job();
 }
 
@@ -119,6 +122,7 @@ static _Noreturn void obey(struct watch *watch, const struct heart_verdict *verd
     if (verdict->rank >= 0) {
         peers_kill(&watch->peers, verdict->rank);
     }
+    launcher_end_after(LAUNCHER_ENDS);
     sleep(LAST_WORDS);
     _Exit(1);
 }

@@ -113,7 +113,7 @@ class Lab:
     def checkpoints(self, run):
         """Names of all checkpoints of a run, in order of their steps."""
         return sorted(name for name in os.listdir(self.path(run, "checkpoints"))
-                      if name.startswith("step-"))
+                      if name.startswith("step-") and name.endswith(".safetensors"))
 
     def checkpoint(self, run, step=None):
         """The checkpoint of a step, or the last one."""
