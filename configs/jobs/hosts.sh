@@ -15,7 +15,7 @@ shift 3
 
 # A host that is cut off is missed after seconds, not after the five minutes of Open MPI; and before
 # the heartbeat finds it: once MPI_Abort has sent word there, TCP waits for an answer for long.
-export OMPI_MCA_oob_tcp_keepalive_time=3 OMPI_MCA_oob_tcp_keepalive_intvl=1 \
+export OMPI_MCA_oob_tcp_keepalive_time=1 OMPI_MCA_oob_tcp_keepalive_intvl=1 \
     OMPI_MCA_oob_tcp_keepalive_probes=3
 
 exec mpirun --hostfile "$hosts" --bind-to none "$(command -v convoy)" \

@@ -158,7 +158,7 @@ class Cluster:
         word to that host, TCP waits for an answer, and no keepalive looks any more."""
         return dict(os.environ, CONVOY_HOSTS=self.folder, OMPI_MCA_plm_rsh_agent=AGENT,
                     OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
-                    OMPI_MCA_oob_tcp_keepalive_time="3", OMPI_MCA_oob_tcp_keepalive_intvl="1",
+                    OMPI_MCA_oob_tcp_keepalive_time="1", OMPI_MCA_oob_tcp_keepalive_intvl="1",
                     OMPI_MCA_oob_tcp_keepalive_probes="3",
                     OMPI_MCA_hwloc_base_binding_policy="none")
 
