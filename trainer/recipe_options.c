@@ -22,7 +22,7 @@ static const char *const kernels_names[] = {
     [ENGINE_CONVOY] = "convoy", [ENGINE_BLAS] = "blas", NULL};
 static const char *const winograd_names[] = {[WINOGRAD_OFF] = "off", [WINOGRAD_ON] = "on", NULL};
 static const char *const algorithm_names[] = {
-    [EXCHANGE_TREE] = "tree", [EXCHANGE_RING] = "ring", NULL};
+    [EXCHANGE_TREE] = "tree", [EXCHANGE_RING] = "ring", [EXCHANGE_NATIVE] = "native", NULL};
 
 static const struct option data_options[] = {
     {"train", OPTION_TEXT, offsetof(struct recipe_data, train),
@@ -112,7 +112,9 @@ static const struct option engine_options[] = {
 static const struct option exchange_table[] = {
     {"algorithm", OPTION_NAME, offsetof(struct recipe_exchange, algorithm), .initial = "tree",
         .flags = BITS, .names = algorithm_names,
-        .help = "the tree, or a ring, which breaks the promise of the same bits"},
+        .help = "the tree; or, breaking the promise of the same bits, MPI_Iallreduce of your MPI "
+                "(native) or a "
+                "ring, for comparison"},
     {"bucket", OPTION_BYTES, offsetof(struct recipe_exchange, bucket), .initial = "4 MiB",
         .low = 64, .high = 1099511627776.0, .help = "gradient bytes that are exchanged together"},
     OPTIONS_END};

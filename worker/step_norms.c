@@ -9,6 +9,11 @@ status step_take_norms(struct step *step) {
     return MEMORY_ALLOCATE(&step->other_norms, count);
 }
 
+/* By MPI's own sum every rank has, and measures, everything. */
+static bool measures_all(const struct step *step) {
+    return step->options.algorithm == EXCHANGE_NATIVE;
+}
+
 static void measure_pieces(struct step *step, int round, const float *sums) {
     const struct activity_now before =
         activity_enter(step->transport->activity, ACTIVITY_UPDATE, -1);
@@ -34,7 +39,9 @@ status step_measure_norms(struct step *step) {
         size_t count;
         double *measured = optimizer_sums(optimizer, &count);
         measure_pieces(step, round, sums);
-        TRY(agreement_sum_pieces(step->transport, measured, step->other_norms, count));
+        if (!measures_all(step)) {
+            TRY(agreement_sum_pieces(step->transport, measured, step->other_norms, count));
+        }
         optimizer_conclude(optimizer, round, &step->update);
     }
     return STATUS_OK;
@@ -43,7 +50,7 @@ status step_measure_norms(struct step *step) {
 int64_t step_norms_bytes(const struct step *step) {
     size_t count;
     int rounds = optimizer_rounds(step->optimizer);
-    if (rounds == 0) {
+    if (rounds == 0 || measures_all(step)) {
         return 0;
     }
     optimizer_sums(step->optimizer, &count);

@@ -135,10 +135,40 @@ static size_t count_differences(const float *results, const struct exchange_case
     return differences;
 }
 
+/* In double, by plain addition of the leaves; a share of what was added up in all. */
+static double find_error(const float *results, const struct exchange_case *c) {
+    double worst = 0;
+    for (size_t i = 0; i < c->options.vector_size; i++) {
+        double sum = 0, size = 0, expected = 0, before = 0;
+        for (int leaf = 0; leaf < c->options.leaves && leaf < c->pictures; leaf++) {
+            double value = (double)case_leaf_value(c->seed, leaf, i);
+            sum += value;
+            size += fabs(value);
+        }
+        for (int r = 0; r < c->rounds && c->pictures > 0; r++) {
+            expected = c->makes ? 0.5 * before + sum + (double)(i % 7) : sum;
+            before = expected;
+        }
+        worst = fmax(worst, fabs((double)results[i] - expected) / (size + 12));
+    }
+    return worst;
+}
+
+static uint64_t digest(const float *results, size_t count) {
+    uint64_t state = count;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &results[i], sizeof bits);
+        state = mix(state ^ bits);
+    }
+    return state;
+}
+
 /* Every element is in a piece of some rank: of one, or of one rank on every node. */
 static bool pieces_cover(
     struct exchange *exchange, struct transport *transport, const struct exchange_case *c) {
     int64_t owned = 0, size = (int64_t)c->options.vector_size;
+    bool shared = c->options.small_bucket > 0 || c->options.algorithm == EXCHANGE_NATIVE;
     int nodes = exchange_get_map(exchange).nodes;
     for (size_t i = 0; i < exchange_pieces(exchange); i++) {
         size_t from, to;
@@ -148,10 +178,11 @@ static bool pieces_cover(
     if (agreement_sum(transport, &owned, 1) != STATUS_OK) {
         return false;
     }
-    return owned >= size && owned <= size * nodes && (owned == size || c->options.small_bucket > 0);
+    return owned >= size && owned <= size * nodes && (owned == size || shared);
 }
 
-static bool run(size_t *differences, struct transport *transport, const struct exchange_case *c) {
+bool case_find_outcome(
+    struct case_outcome *outcome, struct transport *transport, const struct exchange_case *c) {
     struct exchange *exchange;
     uint64_t state = c->seed + (uint64_t)transport->rank; /* each rank in its own rhythm */
     bool good = exchange_create(&exchange, transport, &c->options) == STATUS_OK;
@@ -169,7 +200,9 @@ static bool run(size_t *differences, struct transport *transport, const struct e
         }
     }
     if (good) {
-        *differences = count_differences(exchange_results(exchange), c);
+        const float *results = exchange_results(exchange);
+        *outcome = (struct case_outcome){count_differences(results, c), find_error(results, c),
+            digest(results, c->options.vector_size)};
         good = pieces_cover(exchange, transport, c);
     } else {
         fprintf(stderr, "rank %d: %s\n", transport->rank, status_message());
@@ -179,9 +212,9 @@ static bool run(size_t *differences, struct transport *transport, const struct e
 }
 
 bool case_run(struct transport *transport, const struct exchange_case *c) {
-    size_t differences = 0;
-    bool good = run(&differences, transport, c);
-    if (!good || differences > 0) {
+    struct case_outcome outcome = {0};
+    bool good = case_find_outcome(&outcome, transport, c);
+    if (!good || outcome.differences > 0) {
         fprintf(stderr,
             "rank %d of %d (%d of %d on node %d of %d), %d leaves, %lld pictures, %zu floats in "
             "buckets of %zu (small: %zu, grain: %zu), %s%s%s%d rounds, seed %llu: %zu wrong\n",
@@ -189,13 +222,8 @@ bool case_run(struct transport *transport, const struct exchange_case *c) {
             transport->node, transport->nodes, c->options.leaves, (long long)c->pictures,
             c->options.vector_size, c->options.bucket_size, c->options.small_bucket,
             c->options.grain, c->options.alone ? "alone, " : "", c->options.hold ? "held, " : "",
-            c->makes ? "made, " : "", c->rounds, (unsigned long long)c->seed, differences);
+            c->makes ? "made, " : "", c->rounds, (unsigned long long)c->seed, outcome.differences);
         return false;
     }
     return true;
-}
-
-size_t case_count_differences(struct transport *transport, const struct exchange_case *c) {
-    size_t differences = 0;
-    return run(&differences, transport, c) ? differences : 0;
 }

@@ -27,7 +27,14 @@ bool case_tree_value(float *sum, const struct exchange_case *c, int first, int l
 /* The part of one rank. False and a line on stderr where bits or bytes are not as they must be. */
 bool case_run(struct transport *transport, const struct exchange_case *c);
 
-/* How the sums differ from the tree: floats that do. For the ring. */
-size_t case_count_differences(struct transport *transport, const struct exchange_case *c);
+/* What became of the results, for what does not keep the tree. */
+struct case_outcome {
+    size_t differences; /* floats that are other than the tree's */
+    double error;       /* the largest from sums in double, as a share of what was added up */
+    uint64_t digest;    /* of the bits */
+};
+/* False and a line on stderr where bytes, or who owns what, are not as they must be. */
+bool case_find_outcome(
+    struct case_outcome *outcome, struct transport *transport, const struct exchange_case *c);
 
 #endif

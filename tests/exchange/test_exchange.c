@@ -75,36 +75,57 @@ static void test_exchange__sums_large_vectors(void) {
     }
 }
 
-struct ring_outcome {
+struct outcomes {
     struct exchange_case c;
-    size_t differences[RANKS_LIMIT];
+    struct case_outcome of[RANKS_LIMIT];
 };
 
-static bool ring_run(struct transport *transport, void *context) {
-    struct ring_outcome *outcome = context;
-    outcome->differences[transport->rank] = case_count_differences(transport, &outcome->c);
-    return true;
+static bool outcome_run(struct transport *transport, void *context) {
+    struct outcomes *outcomes = context;
+    return case_find_outcome(&outcomes->of[transport->rank], transport, &outcomes->c);
+}
+
+static bool same_on_all(const struct outcomes *outcomes, int ranks) {
+    bool same = true;
+    for (int r = 1; r < ranks; r++) {
+        same = same && outcomes->of[r].digest == outcomes->of[0].digest;
+    }
+    return same;
 }
 
 static void test_exchange__ring_gives_other_bits(void) {
     for (int ranks = 1; ranks <= 6; ranks++) {
-        struct ring_outcome outcome = {.c = case_draw(test_random(), ranks, 16)};
-        outcome.c.options.algorithm = EXCHANGE_RING;
-        outcome.c.options.hold = outcome.c.makes = false;
-        outcome.c.options.grain = 1;
-        outcome.c.options.vector_size = 480;
-        outcome.c.options.bucket_size = 200;
-        outcome.c.pictures = 16;
-        CU_ASSERT_EQUAL(ranks_run(ranks, 0, ring_run, &outcome), 0);
-        for (int r = 0; r < ranks; r++) {
-            if (ranks <= 2) {
-                CU_ASSERT_EQUAL(outcome.differences[r], 0);
-            } else {
-                CU_ASSERT_TRUE(outcome.differences[r] > 50);
-                CU_ASSERT_EQUAL(outcome.differences[r], outcome.differences[0]);
+        struct outcomes ring = {.c = case_draw(test_random(), ranks, 16)};
+        ring.c.options.algorithm = EXCHANGE_RING;
+        ring.c.options.hold = ring.c.makes = false;
+        ring.c.options.grain = 1;
+        ring.c.options.vector_size = 480;
+        ring.c.options.bucket_size = 200;
+        ring.c.pictures = 16;
+        CU_ASSERT_EQUAL(ranks_run(ranks, 0, outcome_run, &ring), 0);
+        CU_ASSERT_TRUE(same_on_all(&ring, ranks));
+        CU_ASSERT_TRUE(ring.of[0].error < 1e-6);
+        CU_ASSERT_TRUE(ranks <= 2 ? ring.of[0].differences == 0 : ring.of[0].differences > 50);
+    }
+}
+
+/* Whatever the order of the transport's own sum, all ranks have the same, and it is the sum. */
+static void test_exchange__native_sums_are_sums(void) {
+    size_t differences = 0;
+    for (int leaves = 1; leaves <= 16; leaves *= 4) {
+        for (int ranks = 1; ranks <= leaves && ranks <= 6; ranks++) {
+            for (int i = 0; i < 12 / LESS; i++) {
+                struct outcomes native = {.c = case_draw(test_random(), ranks, leaves)};
+                struct ranks_nodes nodes = ranks_draw_nodes(test_random(), ranks, 3);
+                native.c.options.algorithm = EXCHANGE_NATIVE;
+                CU_ASSERT_EQUAL(ranks_run_on(&nodes, ranks, 0, outcome_run, &native), 0);
+                CU_ASSERT_TRUE(same_on_all(&native, ranks));
+                CU_ASSERT_TRUE(native.of[0].error < 1e-6);
+                differences += native.of[0].differences;
             }
         }
     }
+    CU_ASSERT_TRUE(differences > 50); /* it is not the tree */
 }
 
 /* Rank 1 waits until rank 0 has had every chance to start its buckets. */
@@ -190,6 +211,9 @@ static void test_exchange__bytes_are_those_of_the_algorithm(void) {
     CU_ASSERT_EQUAL(bytes_of(&options, 0, 8, 64), 3 * 4000);
     options.algorithm = EXCHANGE_RING;
     CU_ASSERT_EQUAL(bytes_of(&options, 0, 4, 64), 4 * 1500);
+    options.algorithm = EXCHANGE_NATIVE;
+    CU_ASSERT_EQUAL(bytes_of(&options, 3, 5, 64), 4 * 1000);
+    CU_ASSERT_EQUAL(bytes_of(&options, 0, 1, 64), 0);
 }
 
 /* On nodes of 2 and 2: two columns of 500, each halved between two ranks. On nodes of 3 and 1:
@@ -262,6 +286,6 @@ TEST_MAIN("exchange", TEST(test_exchange__sums_by_the_tree_for_any_ranks),
     TEST(test_exchange__sums_by_the_tree_on_any_nodes),
     TEST(test_exchange__sums_by_the_tree_whatever_the_delays),
     TEST(test_exchange__sums_large_vectors), TEST(test_exchange__ring_gives_other_bits),
-    TEST(test_exchange__buckets_are_in_flight_together),
+    TEST(test_exchange__native_sums_are_sums), TEST(test_exchange__buckets_are_in_flight_together),
     TEST(test_exchange__bytes_are_those_of_the_algorithm), TEST(test_exchange__bytes_of_nodes),
     TEST(test_exchange__flushes_denormals), TEST(test_exchange__refuses_what_cannot_be))

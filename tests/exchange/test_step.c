@@ -303,6 +303,15 @@ static bool trainings_equal(const struct training *a, int ranks, const struct tr
     return true;
 }
 
+static double largest_difference(const struct training *a, const struct training *b) {
+    double largest = 0;
+    for (size_t i = NET_METRICS; i < a->size; i++) {
+        largest = fmax(largest, fabs((double)a->weights[0][i] - (double)b->weights[0][i]));
+        largest = fmax(largest, fabs((double)a->velocity[i] - (double)b->velocity[i]));
+    }
+    return largest;
+}
+
 static struct training one_rank(bool sync) {
     struct training training = {.bucket = 1 << 20, .momentum = 0.9, .sync = sync};
     training_run(&training, 1);
@@ -424,6 +433,31 @@ static void test_step__ring_gives_other_weights(void) {
     CU_ASSERT_TRUE(trainings_equal(&ring, 3, &ring)); /* but one and the same on all ranks */
     training_release(&ring);
     training_release(&one);
+}
+
+/* By the transport's own sum every rank updates everything: weights are near those of the tree, and
+ * the same on all ranks, also with norms of the whole gradient. (Not with lamb, which makes steps
+ * of a size of their own of a gradient that is nothing but rounding.) */
+static void test_step__native_sums_train_alike(void) {
+    static const char *const texts[] = {NULL, "lars: {trust: 0.02}"};
+    for (int o = 0; o < 2; o++) {
+        const struct training plain = {
+            .bucket = 260, .momentum = 0.9, .optimizer = texts[o], .clip_norm = o};
+        struct training one = plain;
+        training_run(&one, 1);
+        for (int ranks = 1; ranks <= 4; ranks++) {
+            struct training native = plain;
+            native.algorithm = EXCHANGE_NATIVE;
+            training_run(&native, ranks);
+            CU_ASSERT_TRUE(trainings_equal(&native, ranks, &native));
+            CU_ASSERT_TRUE(largest_difference(&native, &one) < 1e-4);
+            for (int r = 0; r < ranks; r++) {
+                CU_ASSERT_TRUE(native.bytes_right[r]);
+            }
+            training_release(&native);
+        }
+        training_release(&one);
+    }
 }
 
 static void test_step__buckets_move_below_backward(void) {
@@ -567,7 +601,7 @@ TEST_MAIN("step", TEST(test_step__weights_move_and_stay_finite),
     TEST(test_step__same_bits_on_any_nodes),
     TEST(test_step__same_bits_with_statistics_of_the_whole_batch),
     TEST(test_step__the_whole_batch_cannot_be_in_chunks), TEST(test_step__ring_gives_other_weights),
-    TEST(test_step__buckets_move_below_backward),
+    TEST(test_step__native_sums_train_alike), TEST(test_step__buckets_move_below_backward),
     TEST(test_step__loss_that_is_not_finite_stops_all),
     TEST(test_step__rank_that_cannot_read_stops_all),
     TEST(test_step__update_is_descent_along_the_mean), TEST(test_step__refuses_what_cannot_be))

@@ -7,8 +7,8 @@
 
 const struct algorithm *algorithm_choose(
     const struct exchange_options *options, const struct plan *plan, size_t size) {
-    if (options->algorithm == EXCHANGE_RING) {
-        return &algorithm_ring;
+    if (options->algorithm != EXCHANGE_TREE) {
+        return options->algorithm == EXCHANGE_RING ? &algorithm_ring : &algorithm_native;
     }
     if (!plan->aligned) {
         return &algorithm_partials;
@@ -113,4 +113,15 @@ status column_test(struct column *column, const struct plan *plan, int count, bo
 void column_reuse_requests(struct column *column) {
     column->request_count = 0;
     column->complete = 0;
+}
+
+void column_add_up(struct column *column, const struct plan *plan) {
+    int first = plan->first_subtree[plan->node], end = plan->first_subtree[plan->node + 1];
+    float *sum = column->partial[0];
+    if (!plan_node_filled(plan, plan->node)) {
+        memset(sum, 0, column->size * sizeof *sum);
+    }
+    for (int s = first + 1; s < end && plan->subtree[s].first < plan->filled; s++) {
+        vector_add(sum, sum, column->partial[s - first], column->size);
+    }
 }

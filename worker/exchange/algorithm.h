@@ -70,8 +70,8 @@ struct algorithm {
 extern const struct algorithm algorithm_halving, algorithm_doubling;
 /* Any number of nodes: every node sends its partials to the owners of the slices. */
 extern const struct algorithm algorithm_partials;
-/* For comparison: other sums. */
-extern const struct algorithm algorithm_ring;
+/* Other sums: for comparison, and MPI's own. */
+extern const struct algorithm algorithm_ring, algorithm_native;
 
 /* The algorithm of a column of `size` floats. */
 const struct algorithm *algorithm_choose(
@@ -84,6 +84,10 @@ void plan_release(struct plan *plan);
 
 /* Whether `node` has pictures: leaves fill up from the first. */
 bool plan_node_filled(const struct plan *plan, int node);
+
+/* Adds up the node's own partial sums, from left to right, into partial[0]: zero where it has no
+ * pictures. For algorithms that do not keep the tree. */
+void column_add_up(struct column *column, const struct plan *plan);
 
 /* Slice number `slice` of `slices` of a vector of `size` floats, cut at multiples of `grain`. */
 struct range slice_range(size_t size, size_t grain, int slice, int slices);

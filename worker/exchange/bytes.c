@@ -101,6 +101,9 @@ static int64_t column_floats(
     if (size == 0) {
         return 0;
     }
+    if (options->algorithm == EXCHANGE_NATIVE) {
+        return size; /* what the transport is given */
+    }
     if (options->algorithm == EXCHANGE_RING) {
         return ring_floats(job, size);
     }

@@ -53,7 +53,7 @@ static void set_options(struct exchange *exchange, const struct exchange_options
 /* Shares memory where that is possible on all nodes; else every rank is a node. */
 static status take_node(struct exchange *exchange, struct transport *transport) {
     bool shared = transport->shares_memory && !exchange->options.alone &&
-                  exchange->options.algorithm != EXCHANGE_RING;
+                  exchange->options.algorithm == EXCHANGE_TREE;
     if (shared) {
         status mine = node_init(&exchange->node, transport, &exchange->options, true);
         status all = agreement_status(transport, mine);

@@ -29,8 +29,9 @@
 
 enum exchange_algorithm {
     EXCHANGE_TREE,
-    EXCHANGE_RING, /* sums in ring order: breaks the same-bits promise; for comparison only. No
-                      memory is shared */
+    /* These break the promise of the same bits, and share no memory: */
+    EXCHANGE_RING,   /* sums in ring order; for comparison only */
+    EXCHANGE_NATIVE, /* sums by the transport's own `sum`: of MPI, MPI_Iallreduce */
 };
 
 #define EXCHANGE_SMALL_BUCKET 2048 /* 8 KiB: the time of such a message is latency */
@@ -96,7 +97,7 @@ status exchange_finish_sums(struct exchange *exchange, float **sums);
 status exchange_sum(struct exchange *exchange, int64_t pictures);
 
 /* The pieces that this rank makes results of: [*from, *to) is piece 0 <= i < exchange_pieces, may
- * be empty. With small columns a piece is several nodes'. */
+ * be empty. With small columns, or MPI's own sum, a piece is several nodes'. */
 size_t exchange_pieces(const struct exchange *exchange);
 void exchange_piece(size_t *from, size_t *to, const struct exchange *exchange, size_t i);
 

@@ -4,21 +4,7 @@
  */
 #include "worker/exchange/algorithm.h"
 
-#include <string.h>
-
 enum phase { PHASE_REDUCE, PHASE_GATHER };
-
-/* The node's own sum, from left to right, in partial[0]; zero where it has no pictures. */
-static void add_up_own(struct column *column, const struct plan *plan) {
-    int first = plan->first_subtree[plan->node], end = plan->first_subtree[plan->node + 1];
-    float *sum = column->partial[0];
-    if (!plan_node_filled(plan, plan->node)) {
-        memset(sum, 0, column->size * sizeof *sum);
-    }
-    for (int s = first + 1; s < end && plan->subtree[s].first < plan->filled; s++) {
-        vector_add(sum, sum, column->partial[s - first], column->size);
-    }
-}
 
 /* The slice number `slice`, which may lie up to 2 P below zero. */
 static struct range slice_number(const struct plan *plan, size_t size, int slice) {
@@ -44,7 +30,7 @@ static status reduce(struct column *column, const struct plan *plan, bool *done)
     float *sum = column->partial[0];
     *done = false;
     if (column->step == 0 && !column->started) {
-        add_up_own(column, plan);
+        column_add_up(column, plan);
     }
     while (column->step < plan->nodes - 1) {
         bool arrived;

@@ -37,6 +37,11 @@ struct transport {
         int tag, const void *bytes, size_t size);
     status (*receive)(struct transport *transport, struct transport_request *request, int peer,
         int tag, void *bytes, size_t size);
+    /* [all] Starts adding up `values` of all ranks, elementwise in an order of the transport's own;
+     * all get the same bits, in place. All ranks start the same sums in the same order. Its bytes
+     * count as sent once: what the transport makes of them is not known. */
+    status (*sum)(struct transport *transport, struct transport_request *request, float *values,
+        size_t count);
     /* *done tells whether the request is complete; a request that is not active is complete. */
     status (*test)(struct transport *transport, struct transport_request *request, bool *done);
     /* Gives the processor away for a moment while waiting (ranks may outnumber cores). */

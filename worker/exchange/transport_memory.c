@@ -12,7 +12,8 @@
 #define YIELDS 100 /* before a pause sleeps */
 
 /* One end of a message: a send or a receive that was posted. It belongs to its request, and stands
- * in one list of the receiving rank until it is matched. */
+ * in one list of the receiving rank until it is matched. Or one rank's part of a sum, in no list.
+ */
 struct end {
     struct end *next;
     int peer, tag;
@@ -24,9 +25,18 @@ struct end {
     size_t other_size; /* of the end it was matched with */
 };
 
+/* A sum that not all ranks have come to yet. */
+struct sum {
+    struct sum *next;
+    int64_t number;
+    int came;
+    struct end *end[]; /* [ranks] */
+};
+
 struct memory_transport {
     struct transport base;
     struct world *world;
+    int64_t sums;                 /* that this rank has begun */
     struct end *sends, *receives; /* to this rank, and by it, in order; not yet matched */
     pthread_cond_t changed;       /* something came, or something of ours was taken */
     bool news;
@@ -36,6 +46,7 @@ struct memory_transport {
 struct world {
     pthread_mutex_t mutex; /* guards everything below and in the ranks' lists */
     int alive;
+    struct sum *sums;
     bool delays;
     unsigned short random[3]; /* of nrand48 */
     int *node_first;          /* [nodes + 1] */
@@ -90,6 +101,77 @@ static status memory_receive(struct transport *transport, struct transport_reque
     TRY(post(request, &own->receives, own,
         (struct end){.peer = peer, .tag = tag, .bytes = bytes, .size = size, .receive = true}));
     transport->bytes_received += (int64_t)size;
+    return STATUS_OK;
+}
+
+/* The sum of this number, made where this rank is the first to come to it. */
+static status find_sum(struct sum **found, struct world *world, int64_t number, int ranks) {
+    struct sum **at = &world->sums;
+    while (*at != NULL && (*at)->number != number) {
+        at = &(*at)->next;
+    }
+    if (*at == NULL) {
+        size_t size = sizeof(struct sum) + (size_t)ranks * sizeof(struct end *);
+        TRY(memory_allocate((void **)at, 1, size));
+        (*at)->number = number;
+    }
+    *found = *at;
+    return STATUS_OK;
+}
+
+/* Adds up from the last rank to the first: no order of ours. */
+static void complete_sum(struct world *world, const struct sum *sum, int ranks) {
+    float *total = sum->end[ranks - 1]->bytes;
+    size_t count = sum->end[0]->size / sizeof *total;
+    for (int r = ranks - 2; r >= 0; r--) {
+        const float *values = sum->end[r]->bytes;
+        for (size_t i = 0; i < count && sum->end[r]->size == sum->end[ranks - 1]->size; i++) {
+            total[i] += values[i];
+        }
+    }
+    for (int r = 0; r < ranks; r++) {
+        sum->end[r]->other_size = sum->end[ranks - 1]->size;
+        if (r < ranks - 1 && sum->end[r]->size == sum->end[r]->other_size) {
+            memcpy(sum->end[r]->bytes, total, sum->end[r]->size);
+        }
+        sum->end[r]->done = true;
+        tell(&world->rank[r]);
+    }
+    struct sum **at = &world->sums;
+    while (*at != sum) {
+        at = &(*at)->next;
+    }
+    *at = sum->next;
+}
+
+static status join_sum(struct memory_transport *own, struct end *end) {
+    struct world *world = own->world;
+    const int ranks = own->base.ranks;
+    struct sum *sum = NULL;
+    TRY(find_sum(&sum, world, own->sums++, ranks));
+    sum->end[own->base.rank] = end;
+    if (++sum->came == ranks) {
+        complete_sum(world, sum, ranks);
+        free(sum);
+    }
+    return STATUS_OK;
+}
+
+static status memory_sum(
+    struct transport *transport, struct transport_request *request, float *values, size_t count) {
+    struct memory_transport *own = memory_transport(transport);
+    struct end *end;
+    TRY(MEMORY_ALLOCATE(&end, 1));
+    *end = (struct end){.bytes = values, .size = count * sizeof *values};
+    pthread_mutex_lock(&own->world->mutex);
+    status result = join_sum(own, end);
+    pthread_mutex_unlock(&own->world->mutex);
+    if (result != STATUS_OK) {
+        free(end);
+        return result;
+    }
+    *request = (struct transport_request){.active = true, .inner = end};
+    transport->bytes_sent += (int64_t)end->size;
     return STATUS_OK;
 }
 
@@ -201,6 +283,11 @@ static void memory_destroy(struct transport *transport) {
         free_list(world->rank[r].receives);
         pthread_cond_destroy(&world->rank[r].changed);
     }
+    while (world->sums != NULL) {
+        struct sum *next = world->sums->next;
+        free(world->sums);
+        world->sums = next;
+    }
     pthread_mutex_destroy(&world->mutex);
     free(world->node_first);
     free(world);
@@ -260,6 +347,7 @@ status transport_memory_create(
             .host = own->host,
             .send = memory_send,
             .receive = memory_receive,
+            .sum = memory_sum,
             .test = memory_test,
             .pause = memory_pause,
             .abort = memory_abort,

@@ -76,6 +76,18 @@ static status mpi_receive(struct transport *transport, struct transport_request 
     return STATUS_OK;
 }
 
+static status mpi_sum(
+    struct transport *transport, struct transport_request *request, float *values, size_t count) {
+    TRY(check_size(count * sizeof *values));
+    MPI_Request inner;
+    TRY(check(MPI_Iallreduce(MPI_IN_PLACE, values, (int)count, MPI_FLOAT, MPI_SUM,
+                  mpi_transport(transport)->communicator, &inner),
+        "MPI_Iallreduce"));
+    keep(request, inner);
+    transport->bytes_sent += (int64_t)(count * sizeof *values);
+    return STATUS_OK;
+}
+
 static status mpi_test(struct transport *transport, struct transport_request *request, bool *done) {
     *done = !request->active;
     if (*done) {
@@ -195,6 +207,7 @@ status transport_mpi_create(struct transport **transport) {
         .host = own->host,
         .send = mpi_send,
         .receive = mpi_receive,
+        .sum = mpi_sum,
         .test = mpi_test,
         .pause = mpi_pause,
         .abort = mpi_abort,
