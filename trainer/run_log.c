@@ -44,6 +44,17 @@ static void log_fit(struct run *run) {
         tree_is_power_of_two(ranks) ? "" : "; a power of two also sends fewer bytes");
 }
 
+/* What was asked for at the price of the same bits, and what these now depend on. */
+static void log_other_bits(struct run *run) {
+    const struct recipe_exchange *exchange = &run->recipe->exchange;
+    if (exchange->algorithm != EXCHANGE_TREE) {
+        log_line(run->log,
+            "exchange.algorithm: %s: the bits of the weights depend on the number of ranks%s",
+            exchange->algorithm == EXCHANGE_NATIVE ? "native" : "ring",
+            exchange->algorithm == EXCHANGE_NATIVE ? " and on the MPI" : "");
+    }
+}
+
 void run_log_start(struct run *run, bool resumed) {
     const double now = run_clock();
     run->counts.started = run->counts.epoch_started = run->counts.step_ended = now;
@@ -64,6 +75,7 @@ void run_log_start(struct run *run, bool resumed) {
         run->state.steps);
     run_log_stage(run);
     log_fit(run);
+    log_other_bits(run);
     log_line(run->log, "memory a rank: weights %.1f MiB, activations %.1f MiB, scratch %.1f MiB",
         (double)memory.weights / mib, (double)memory.activations / mib,
         (double)memory.scratch / mib);
