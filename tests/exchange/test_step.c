@@ -244,7 +244,7 @@ static bool by_hand_run(struct transport *transport, void *context) {
         leaf_start[l] = (int)tree_leaf_start(BATCH, LEAVES, l);
     }
     good = good && MEMORY_ALLOCATE(&gradient[0], size) == STATUS_OK &&
-           keep(&before, net_weights(worker.net), size) == STATUS_OK;
+           training_copy(&before, net_weights(worker.net), size) == STATUS_OK;
     if (good) {
         const struct pass pass = {.training = true,
             .seed = SEED,

@@ -166,7 +166,7 @@ static status evaluate(
     return STATUS_OK;
 }
 
-static status keep(float **copy, const float *vector, size_t size) {
+status training_copy(float **copy, const float *vector, size_t size) {
     TRY(MEMORY_ALLOCATE(copy, size));
     memcpy(*copy, vector, size * sizeof *vector);
     return STATUS_OK;
@@ -201,7 +201,7 @@ static status train(struct worker *worker, struct transport *transport, struct t
     if (rank == 0) {
         training->size = size;
     }
-    TRY(keep(&training->weights[rank], net_weights(worker->net), size));
+    TRY(training_copy(&training->weights[rank], net_weights(worker->net), size));
     return rank == 0 ? collect(&training->velocity, worker) : step_serve(worker->step);
 }
 

@@ -66,6 +66,9 @@ status worker_step(
 void training_run(struct training *training, int ranks);
 void training_release(struct training *training);
 
+/* A copy of a vector, freed by free(). */
+status training_copy(float **copy, const float *vector, size_t size);
+
 /* Whether all ranks of `a` ended with what rank 0 of `b` has. */
 bool trainings_equal(const struct training *a, int ranks, const struct training *b);
 /* The largest difference of a weight or its velocity. */
