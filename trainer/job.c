@@ -45,7 +45,7 @@ status job_init(struct job *job) {
     }
     TRY(launch_check(0));
     int provided;
-    if (MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS) {
+    if (MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &provided) != MPI_SUCCESS) {
         FAIL(STATUS_SYSTEM, "MPI does not start");
     }
     TRY(transport_mpi_create(&job->transport));

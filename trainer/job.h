@@ -22,7 +22,8 @@ struct job {
     bool own_cores;   /* no other rank of this host may use them */
 };
 
-/* For all ranks. Starts MPI (funneled threads), makes the transport, and has the job watched. */
+/* For all ranks. Starts MPI (for threads that call it in turn), makes the transport, and has the
+ * job watched. */
 status job_init(struct job *job);
 /* For all ranks. Reports `result` and ends MPI, in this order: mpirun kills the job as soon as one
  * rank leaves with an error, and rank 0 must have spoken by then. */

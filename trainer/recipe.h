@@ -58,6 +58,7 @@ struct recipe_engine {
 struct recipe_exchange {
     int algorithm;  /* enum exchange_algorithm */
     int64_t bucket; /* bytes */
+    int progress;   /* enum exchange_progress_by */
 };
 
 struct recipe_checkpoint {

@@ -24,6 +24,9 @@ static const char *const winograd_names[] = {[WINOGRAD_OFF] = "off", [WINOGRAD_O
 static const char *const algorithm_names[] = {
     [EXCHANGE_TREE] = "tree", [EXCHANGE_RING] = "ring", [EXCHANGE_NATIVE] = "native", NULL};
 
+static const char *const progress_names[] = {
+    [EXCHANGE_INLINE] = "inline", [EXCHANGE_THREAD] = "thread", NULL};
+
 static const struct option data_options[] = {
     {"train", OPTION_TEXT, offsetof(struct recipe_data, train),
         .help = "folder of the data set to train on, from where you stand"},
@@ -117,6 +120,10 @@ static const struct option exchange_table[] = {
                 "ring, for comparison"},
     {"bucket", OPTION_BYTES, offsetof(struct recipe_exchange, bucket), .initial = "4 MiB",
         .low = 64, .high = 1099511627776.0, .help = "gradient bytes that are exchanged together"},
+    {"progress", OPTION_NAME, offsetof(struct recipe_exchange, progress), .initial = "inline",
+        .names = progress_names,
+        .help = "who moves them on during backward: the rank between its kernels, or a thread of "
+                "their own"},
     OPTIONS_END};
 
 static const struct option checkpoint_options[] = {

@@ -9,6 +9,7 @@ struct step_options recipe_step_options(const struct recipe *recipe, int threads
         .chunk = (int)recipe->train.chunk,
         .bucket = (size_t)recipe->exchange.bucket,
         .seed = (uint64_t)recipe->train.seed,
+        .progress = (enum exchange_progress_by)recipe->exchange.progress,
         .algorithm = (enum exchange_algorithm)recipe->exchange.algorithm,
         .threads = threads,
         .rate = coordinator_rate,

@@ -73,6 +73,7 @@ static status create_exchanges(struct step *step) {
     if (step->optimizer != NULL) {
         step->gradient_options = (struct exchange_options){
             .algorithm = options->algorithm,
+            .progress = options->progress,
             .leaves = options->leaves,
             .vector_size = step->vector_size,
             .bucket_size = bucket < step->vector_size ? bucket : step->vector_size,

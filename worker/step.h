@@ -28,6 +28,7 @@ struct step_options {
     size_t bucket; /* bytes of a bucket of gradients, at least 4 */
     uint64_t seed; /* keys dropout */
     enum exchange_algorithm algorithm;
+    enum exchange_progress_by progress;
     bool alone;  /* share no memory with other ranks of the node */
     int threads; /* of this rank; 0: 1 */
     /* The learning rate that a decision of rank 0 carries. */

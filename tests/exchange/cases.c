@@ -69,6 +69,7 @@ struct exchange_case case_draw(uint64_t number, int ranks, int leaves) {
     const size_t grains[] = {0, 1, 3, 16};
     c.options.grain = grains[draw(&state, 4)];
     c.options.threads = draw(&state, 8) == 0 ? THREADS : 1;
+    c.options.progress = draw(&state, 2) == 0 ? EXCHANGE_INLINE : EXCHANGE_THREAD;
     return c;
 }
 
@@ -217,12 +218,13 @@ bool case_run(struct transport *transport, const struct exchange_case *c) {
     if (!good || outcome.differences > 0) {
         fprintf(stderr,
             "rank %d of %d (%d of %d on node %d of %d), %d leaves, %lld pictures, %zu floats in "
-            "buckets of %zu (small: %zu, grain: %zu), %s%s%s%d rounds, seed %llu: %zu wrong\n",
+            "buckets of %zu (small: %zu, grain: %zu), %s%s%s%s%d rounds, seed %llu: %zu wrong\n",
             transport->rank, transport->ranks, transport->node_rank, transport->node_ranks,
             transport->node, transport->nodes, c->options.leaves, (long long)c->pictures,
             c->options.vector_size, c->options.bucket_size, c->options.small_bucket,
             c->options.grain, c->options.alone ? "alone, " : "", c->options.hold ? "held, " : "",
-            c->makes ? "made, " : "", c->rounds, (unsigned long long)c->seed, outcome.differences);
+            c->makes ? "made, " : "", c->options.progress == EXCHANGE_THREAD ? "by a thread, " : "",
+            c->rounds, (unsigned long long)c->seed, outcome.differences);
         return false;
     }
     return true;

@@ -114,7 +114,8 @@ static void knows_its_place(struct transport *transport) {
 }
 
 int main(int count, char **arguments) {
-    MPI_Init(&count, &arguments);
+    int threads;
+    MPI_Init_thread(&count, &arguments, MPI_THREAD_SERIALIZED, &threads);
     struct transport *transport;
     if (transport_mpi_create(&transport) != STATUS_OK) {
         fprintf(stderr, "%s\n", status_message());

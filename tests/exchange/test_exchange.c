@@ -261,6 +261,53 @@ static void test_exchange__flushes_denormals(void) {
     }
 }
 
+/* Where nothing but a thread can move it on while the rank does not: rank 0 hands its vector over,
+ * and waits for word that rank 1 has finished, which takes rank 0's part. */
+static bool thread_run(struct transport *transport, void *context) {
+    const struct exchange_options *options = context;
+    struct exchange *exchange;
+    size_t size = options->vector_size;
+    char done = 1;
+    bool good = exchange_create(&exchange, transport, options) == STATUS_OK;
+    for (size_t i = 0; good && i < size; i++) {
+        exchange_vector(exchange, 0)[i] = (float)(i + (size_t)transport->rank);
+    }
+    good = good && exchange_begin(exchange, 2, NULL) == STATUS_OK &&
+           exchange_ready(exchange, 0, size) == STATUS_OK;
+    if (transport->rank == 0) {
+        good = good && transport_receive(transport, 1, 1, &done, 1) == STATUS_OK &&
+               exchange_finish(exchange) == STATUS_OK;
+    } else {
+        good = good && exchange_finish(exchange) == STATUS_OK &&
+               transport_send(transport, 0, 1, &done, 1) == STATUS_OK;
+    }
+    for (size_t i = 0; good && i < size; i++) {
+        good = exchange_results(exchange)[i] == (float)(2 * i + 1);
+    }
+    exchange_destroy(exchange);
+    return good;
+}
+
+static void test_exchange__a_thread_moves_it_on(void) {
+    const struct ranks_nodes two = {{1, 1}};
+    for (size_t bucket = 10; bucket <= 1000; bucket *= 10) {
+        struct exchange_options options = {
+            .progress = EXCHANGE_THREAD, .leaves = 2, .vector_size = 1000, .bucket_size = bucket};
+        CU_ASSERT_EQUAL(ranks_run_on(&two, 2, 0, thread_run, &options), 0);
+    }
+}
+
+static bool no_thread_run(struct transport *transport, void *context) {
+    struct exchange *exchange;
+    struct transport one_thread = *transport;
+    one_thread.any_thread = false;
+    (void)context;
+    const struct exchange_options options = {
+        .progress = EXCHANGE_THREAD, .leaves = 1, .vector_size = 10, .bucket_size = 4};
+    return exchange_create(&exchange, &one_thread, &options) == STATUS_USAGE &&
+           strstr(status_message(), "MPI_THREAD_SERIALIZED") != NULL;
+}
+
 static bool refusals_run(struct transport *transport, void *context) {
     (void)context;
     struct exchange *exchange;
@@ -280,6 +327,7 @@ static bool refusals_run(struct transport *transport, void *context) {
 
 static void test_exchange__refuses_what_cannot_be(void) {
     CU_ASSERT_EQUAL(ranks_run(3, 0, refusals_run, NULL), 0);
+    CU_ASSERT_EQUAL(ranks_run(1, 0, no_thread_run, NULL), 0);
 }
 
 TEST_MAIN("exchange", TEST(test_exchange__sums_by_the_tree_for_any_ranks),
@@ -288,4 +336,5 @@ TEST_MAIN("exchange", TEST(test_exchange__sums_by_the_tree_for_any_ranks),
     TEST(test_exchange__sums_large_vectors), TEST(test_exchange__ring_gives_other_bits),
     TEST(test_exchange__native_sums_are_sums), TEST(test_exchange__buckets_are_in_flight_together),
     TEST(test_exchange__bytes_are_those_of_the_algorithm), TEST(test_exchange__bytes_of_nodes),
-    TEST(test_exchange__flushes_denormals), TEST(test_exchange__refuses_what_cannot_be))
+    TEST(test_exchange__a_thread_moves_it_on), TEST(test_exchange__flushes_denormals),
+    TEST(test_exchange__refuses_what_cannot_be))

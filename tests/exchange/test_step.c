@@ -83,6 +83,7 @@ static void test_step__same_bits_on_any_nodes(void) {
                 struct training many = plain;
                 many.bucket = most % 2 == 1 ? 4096 : 260;
                 many.alone = most == 4;
+                many.progress = (ranks + most) % 2 == 0 ? EXCHANGE_INLINE : EXCHANGE_THREAD;
                 many.nodes = ranks_draw_nodes(test_random(), ranks, most);
                 training_run(&many, ranks);
                 CU_ASSERT_TRUE(trainings_equal(&many, ranks, &one));
@@ -103,6 +104,7 @@ static void test_step__same_bits_with_statistics_of_the_whole_batch(void) {
     CU_ASSERT_FALSE(trainings_equal(&one, 1, &by_leaf));
     for (int ranks = 2; ranks <= LEAVES; ranks++) {
         struct training many = {.bucket = 260, .momentum = 0.9, .sync = true};
+        many.progress = ranks % 2 == 0 ? EXCHANGE_INLINE : EXCHANGE_THREAD;
         training_run(&many, ranks);
         CU_ASSERT_TRUE(trainings_equal(&many, ranks, &one));
         for (int r = 0; r < ranks; r++) {

@@ -74,6 +74,7 @@ status worker_init(
         .bucket = training->bucket,
         .seed = SEED,
         .algorithm = training->algorithm,
+        .progress = training->progress,
         .alone = training->alone,
         .rate = rate_of,
     };

@@ -25,6 +25,7 @@ struct training {
     int chunk;
     size_t bucket;
     enum exchange_algorithm algorithm;
+    enum exchange_progress_by progress;
     double momentum;
     const char *optimizer; /* NULL: sgd with this momentum */
     double clip_norm;

@@ -2,6 +2,7 @@
 
 #include "base/cpu.h"
 #include "worker/exchange/agreement.h"
+#include "worker/exchange/progress_thread.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -44,6 +45,7 @@ static void set_options(struct exchange *exchange, const struct exchange_options
     struct exchange_options *own = &exchange->options;
     *own = *options;
     own->threads = options->threads > 0 ? options->threads : 1;
+    exchange->adding = own->threads;
     own->grain = options->grain > 0 ? options->grain : 1;
     own->bucket_size = (options->bucket_size + own->grain - 1) / own->grain * own->grain;
     exchange->buckets =
@@ -127,6 +129,17 @@ static status take_slots(struct exchange *exchange) {
     return STATUS_OK;
 }
 
+static status take_thread(struct exchange *exchange) {
+    if (exchange->options.progress == EXCHANGE_INLINE) {
+        return STATUS_OK;
+    }
+    if (!exchange->plan.transport->any_thread) {
+        FAIL(STATUS_USAGE, "exchange.progress: thread needs an MPI that may be called from several "
+                           "threads (MPI_THREAD_SERIALIZED), and this one may not: use inline");
+    }
+    return progress_thread_start(&exchange->thread, exchange);
+}
+
 status exchange_create(struct exchange **exchange, struct transport *transport,
     const struct exchange_options *options) {
     *exchange = NULL;
@@ -138,6 +151,7 @@ status exchange_create(struct exchange **exchange, struct transport *transport,
     TRY_TO(failed, result, take_node(own, transport));
     TRY_TO(failed, result, take_plan(own, transport));
     TRY_TO(failed, result, take_slots(own));
+    TRY_TO(failed, result, take_thread(own));
     *exchange = own;
     return STATUS_OK;
 failed:
@@ -149,6 +163,7 @@ void exchange_destroy(struct exchange *exchange) {
     if (exchange == NULL) {
         return;
     }
+    progress_thread_stop(exchange->thread);
     free(exchange->requests);
     free(exchange->scratch);
     free(exchange->strips);
@@ -192,6 +207,7 @@ status exchange_begin(
     exchange->last = exchange->options.hold ? STAGE_REDUCE : STAGE_GATHER;
     exchange->node.step++;
     node_set_ready(&exchange->node, 0);
+    progress_thread_give(exchange->thread);
     return STATUS_OK;
 }
 
@@ -301,16 +317,24 @@ status exchange_ready(struct exchange *exchange, size_t from, size_t to) {
     (void)from;
     exchange->ready = to;
     node_set_ready(&exchange->node, to);
+    if (exchange->thread != NULL) {
+        progress_thread_wake(exchange->thread);
+        return STATUS_OK;
+    }
     return start_tasks(exchange);
 }
 
-status exchange_progress(struct exchange *exchange) {
+status exchange_advance(struct exchange *exchange) {
     for (int s = 0; s < exchange->slots; s++) {
         if (exchange->slot[s].stage != STAGE_FREE) {
             TRY(advance(exchange, &exchange->slot[s]));
         }
     }
     return start_tasks(exchange);
+}
+
+status exchange_progress(struct exchange *exchange) {
+    return exchange->thread != NULL ? STATUS_OK : exchange_advance(exchange);
 }
 
 static bool tasks_are_done(const struct exchange *exchange) {
@@ -335,7 +359,7 @@ static int64_t first_missing(const struct exchange *exchange) {
 static status wait_until(
     struct exchange *exchange, bool (*is_done)(const struct exchange *exchange)) {
     struct transport *transport = exchange->plan.transport;
-    TRY(exchange_progress(exchange));
+    TRY(exchange_advance(exchange));
     if (is_done(exchange)) {
         return STATUS_OK;
     }
@@ -347,7 +371,7 @@ static status wait_until(
         transport->pauses = exchange->moved ? 0 : transport->pauses;
         exchange->moved = false;
         transport->pause(transport);
-        result = exchange_progress(exchange);
+        result = exchange_advance(exchange);
     }
     activity_leave(transport->activity, before);
     return result;
@@ -359,6 +383,7 @@ static bool all_is_done(const struct exchange *exchange) {
 
 status exchange_finish_sums(struct exchange *exchange, float **sums) {
     assert(exchange->options.hold && exchange->ready == exchange->options.vector_size);
+    TRY(progress_thread_take(exchange->thread));
     TRY(wait_until(exchange, tasks_are_done));
     *sums = exchange->node.home[0];
     exchange->next = 0;
@@ -369,6 +394,7 @@ status exchange_finish_sums(struct exchange *exchange, float **sums) {
 
 status exchange_finish(struct exchange *exchange) {
     assert(exchange->ready == exchange->options.vector_size);
+    TRY(progress_thread_take(exchange->thread));
     if (exchange->options.hold && exchange->first == STAGE_ADD) {
         float *sums;
         TRY(exchange_finish_sums(exchange, &sums));

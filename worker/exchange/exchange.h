@@ -34,10 +34,18 @@ enum exchange_algorithm {
     EXCHANGE_NATIVE, /* sums by the transport's own `sum`: of MPI, MPI_Iallreduce */
 };
 
+/* Who moves it on while the rank computes. The bits are the same. */
+enum exchange_progress_by {
+    EXCHANGE_INLINE, /* the rank, in exchange_ready and exchange_progress */
+    EXCHANGE_THREAD, /* a thread of the exchange's own, until exchange_finish: callbacks come from
+                        it */
+};
+
 #define EXCHANGE_SMALL_BUCKET 2048 /* 8 KiB: the time of such a message is latency */
 
 struct exchange_options {
     enum exchange_algorithm algorithm;
+    enum exchange_progress_by progress;
     int leaves;         /* M */
     size_t vector_size; /* floats */
     size_t bucket_size; /* floats a bucket, at least 1, and below 2 GiB; rounded up to `grain` */
@@ -55,7 +63,8 @@ struct exchange;
 
 /* [all] Takes all the memory it will need: the vectors, and scratch for EXCHANGE_SLOTS columns, the
  * most that are under way at a time. Where a rank cannot share memory, all stand alone.
- * STATUS_USAGE where there are more ranks than leaves, or sizes out of range. */
+ * STATUS_USAGE where there are more ranks than leaves, sizes out of range, or a thread is asked for
+ * that the transport cannot have. */
 #define EXCHANGE_SLOTS 8
 status exchange_create(struct exchange **exchange, struct transport *transport,
     const struct exchange_options *options);
@@ -86,7 +95,7 @@ status exchange_begin(
  * of the present results: starts every bucket that is now complete. Ranges come in order from 0
  * without gaps. */
 status exchange_ready(struct exchange *exchange, size_t from, size_t to);
-/* Moves everything on as far as it goes without waiting. */
+/* Moves everything on as far as it goes without waiting; with a thread does nothing. */
 status exchange_progress(struct exchange *exchange);
 /* [all] Waits until all results are there for this rank, and its vectors are its own again. */
 status exchange_finish(struct exchange *exchange);
@@ -115,7 +124,7 @@ status exchange_spread(struct exchange *exchange);
  * step and the same memory for ranks that share it. */
 status exchange_assemble(struct exchange *exchange, float **whole, const float *vector);
 
-/* Columns now under way, and the most that ever were at one time. */
+/* Columns now under way, and the most that ever were at one time. Not while a thread is at it. */
 int exchange_in_flight(const struct exchange *exchange);
 int exchange_most_in_flight(const struct exchange *exchange);
 

@@ -41,13 +41,13 @@ static void add_part(const struct exchange *exchange, float *strips, size_t from
 static struct range share_of(const struct exchange *exchange, struct range all, int thread) {
     size_t grain = exchange->plan.grain;
     grain = grain % 16 == 0 ? grain : 16 * grain;
-    struct range share = slice_range(all.to - all.from, grain, thread, exchange->options.threads);
+    struct range share = slice_range(all.to - all.from, grain, thread, exchange->adding);
     return (struct range){all.from + share.from, all.from + share.to};
 }
 
 void exchange_add(struct exchange *exchange, const struct slot *slot) {
     const struct range all = {slot->from, slot->from + slot->column.size};
-    const int threads = exchange->options.threads;
+    const int threads = exchange->adding;
     if (exchange->plan.filled == 0) {
         if (exchange->maker == NULL) {
             memset(exchange->node.results + all.from, 0, slot->column.size * sizeof(float));
@@ -65,7 +65,7 @@ void exchange_add(struct exchange *exchange, const struct slot *slot) {
 
 void exchange_make(struct exchange *exchange, size_t from, size_t to) {
     const struct range all = {from, to};
-    const int threads = exchange->options.threads;
+    const int threads = exchange->adding;
     const float *sums = exchange->node.home[0];
 #pragma omp parallel for num_threads(threads) schedule(static, 1)
     for (int t = 0; t < threads; t++) {

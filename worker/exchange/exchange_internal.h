@@ -22,6 +22,8 @@ struct slot {
     struct column column;
 };
 
+struct progress_thread;
+
 struct exchange {
     struct plan plan;
     struct exchange_options options;
@@ -39,9 +41,11 @@ struct exchange {
     size_t strip_size;       /* floats a thread */
     struct transport_request *requests;
     int in_flight, most_in_flight;
+    struct progress_thread *thread; /* or NULL */
+    int adding;                     /* threads that add and make results now */
     /* The step under way. */
     const struct exchange_maker *maker; /* or NULL */
-    size_t ready;                       /* floats that are final here */
+    _Atomic size_t ready;               /* floats that are final here */
     size_t next;                        /* task to start */
     enum stage first, last;             /* of the tasks: with `hold` in two goes */
     bool moved;
@@ -49,6 +53,9 @@ struct exchange {
 
 /* Elements of column `column` of bucket `bucket`. */
 struct range exchange_column(const struct exchange *exchange, size_t bucket, int column);
+
+/* Moves everything on as far as it goes without waiting: who has the exchange calls it. */
+status exchange_advance(struct exchange *exchange);
 
 /* exchange_add.c: the passes over memory, on all threads. */
 

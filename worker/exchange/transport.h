@@ -28,11 +28,12 @@ struct transport {
     bool shares_memory;        /* ranks of a node may share memory: see share.h */
     const char *host;          /* of this rank, for messages */
     struct activity *activity; /* of this rank: who waits marks it; NULL: nobody looks */
+    bool any_thread; /* all functions but `destroy` may be called by several threads at a time */
     /* Payload bytes handed to send since the transport was made. */
     int64_t bytes_sent, bytes_received;
     /* Calls of `pause` since something last came: the longer a wait, the longer a pause. Who sees
      * something come without `test` sets it to 0. */
-    int pauses;
+    _Atomic int pauses;
     status (*send)(struct transport *transport, struct transport_request *request, int peer,
         int tag, const void *bytes, size_t size);
     status (*receive)(struct transport *transport, struct transport_request *request, int peer,

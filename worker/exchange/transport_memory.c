@@ -69,7 +69,8 @@ static void tell(struct memory_transport *rank) {
     pthread_cond_signal(&rank->changed);
 }
 
-static status post(struct transport_request *request, struct end **list,
+/* `bytes` counts those of this rank. */
+static status post(struct transport_request *request, struct end **list, int64_t *bytes,
     struct memory_transport *owner, struct end filled) {
     struct end *end;
     TRY(MEMORY_ALLOCATE(&end, 1));
@@ -81,6 +82,7 @@ static status post(struct transport_request *request, struct end **list,
         end->delay = (int)(nrand48(world->random) % 4);
     }
     append(list, end);
+    *bytes += (int64_t)filled.size;
     tell(owner);
     pthread_mutex_unlock(&world->mutex);
     return STATUS_OK;
@@ -89,19 +91,15 @@ static status post(struct transport_request *request, struct end **list,
 static status memory_send(struct transport *transport, struct transport_request *request, int peer,
     int tag, const void *bytes, size_t size) {
     struct memory_transport *to = &memory_transport(transport)->world->rank[peer];
-    TRY(post(request, &to->sends, to,
-        (struct end){.peer = transport->rank, .tag = tag, .bytes = (void *)bytes, .size = size}));
-    transport->bytes_sent += (int64_t)size;
-    return STATUS_OK;
+    return post(request, &to->sends, &transport->bytes_sent, to,
+        (struct end){.peer = transport->rank, .tag = tag, .bytes = (void *)bytes, .size = size});
 }
 
 static status memory_receive(struct transport *transport, struct transport_request *request,
     int peer, int tag, void *bytes, size_t size) {
     struct memory_transport *own = memory_transport(transport);
-    TRY(post(request, &own->receives, own,
-        (struct end){.peer = peer, .tag = tag, .bytes = bytes, .size = size, .receive = true}));
-    transport->bytes_received += (int64_t)size;
-    return STATUS_OK;
+    return post(request, &own->receives, &transport->bytes_received, own,
+        (struct end){.peer = peer, .tag = tag, .bytes = bytes, .size = size, .receive = true});
 }
 
 /* The sum of this number, made where this rank is the first to come to it. */
@@ -165,13 +163,13 @@ static status memory_sum(
     *end = (struct end){.bytes = values, .size = count * sizeof *values};
     pthread_mutex_lock(&own->world->mutex);
     status result = join_sum(own, end);
+    transport->bytes_sent += (int64_t)(count * sizeof *values);
     pthread_mutex_unlock(&own->world->mutex);
     if (result != STATUS_OK) {
         free(end);
         return result;
     }
     *request = (struct transport_request){.active = true, .inner = end};
-    transport->bytes_sent += (int64_t)end->size;
     return STATUS_OK;
 }
 
@@ -344,6 +342,7 @@ status transport_memory_create(
             .rank = r,
             .ranks = ranks,
             .shares_memory = true,
+            .any_thread = true,
             .host = own->host,
             .send = memory_send,
             .receive = memory_receive,

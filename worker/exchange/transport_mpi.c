@@ -3,6 +3,7 @@
 #include "base/memory.h"
 
 #include <mpi.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,8 @@
 struct mpi_transport {
     struct transport base;
     MPI_Comm communicator;
-    int *node_first; /* [nodes + 1] */
+    pthread_mutex_t lock; /* held in every call of MPI: of two threads one calls at a time */
+    int *node_first;      /* [nodes + 1] */
     long sleep_nsec;
     char host[MPI_MAX_PROCESSOR_NAME];
 };
@@ -55,36 +57,43 @@ static void keep(struct transport_request *request, MPI_Request inner) {
 static status mpi_send(struct transport *transport, struct transport_request *request, int peer,
     int tag, const void *bytes, size_t size) {
     TRY(check_size(size));
+    struct mpi_transport *own = mpi_transport(transport);
     MPI_Request inner;
-    TRY(check(MPI_Isend(bytes, (int)size, MPI_BYTE, peer, tag,
-                  mpi_transport(transport)->communicator, &inner),
-        "MPI_Isend"));
-    keep(request, inner);
+    pthread_mutex_lock(&own->lock);
+    int code = MPI_Isend(bytes, (int)size, MPI_BYTE, peer, tag, own->communicator, &inner);
     transport->bytes_sent += (int64_t)size;
+    pthread_mutex_unlock(&own->lock);
+    TRY(check(code, "MPI_Isend"));
+    keep(request, inner);
     return STATUS_OK;
 }
 
 static status mpi_receive(struct transport *transport, struct transport_request *request, int peer,
     int tag, void *bytes, size_t size) {
     TRY(check_size(size));
+    struct mpi_transport *own = mpi_transport(transport);
     MPI_Request inner;
-    TRY(check(MPI_Irecv(bytes, (int)size, MPI_BYTE, peer, tag,
-                  mpi_transport(transport)->communicator, &inner),
-        "MPI_Irecv"));
-    keep(request, inner);
+    pthread_mutex_lock(&own->lock);
+    int code = MPI_Irecv(bytes, (int)size, MPI_BYTE, peer, tag, own->communicator, &inner);
     transport->bytes_received += (int64_t)size;
+    pthread_mutex_unlock(&own->lock);
+    TRY(check(code, "MPI_Irecv"));
+    keep(request, inner);
     return STATUS_OK;
 }
 
 static status mpi_sum(
     struct transport *transport, struct transport_request *request, float *values, size_t count) {
     TRY(check_size(count * sizeof *values));
+    struct mpi_transport *own = mpi_transport(transport);
     MPI_Request inner;
-    TRY(check(MPI_Iallreduce(MPI_IN_PLACE, values, (int)count, MPI_FLOAT, MPI_SUM,
-                  mpi_transport(transport)->communicator, &inner),
-        "MPI_Iallreduce"));
-    keep(request, inner);
+    pthread_mutex_lock(&own->lock);
+    int code = MPI_Iallreduce(
+        MPI_IN_PLACE, values, (int)count, MPI_FLOAT, MPI_SUM, own->communicator, &inner);
     transport->bytes_sent += (int64_t)(count * sizeof *values);
+    pthread_mutex_unlock(&own->lock);
+    TRY(check(code, "MPI_Iallreduce"));
+    keep(request, inner);
     return STATUS_OK;
 }
 
@@ -93,10 +102,14 @@ static status mpi_test(struct transport *transport, struct transport_request *re
     if (*done) {
         return STATUS_OK;
     }
+    struct mpi_transport *own = mpi_transport(transport);
     MPI_Request inner;
     int flag;
     memcpy(&inner, &request->inner, sizeof inner);
-    TRY(check(MPI_Test(&inner, &flag, MPI_STATUS_IGNORE), "MPI_Test"));
+    pthread_mutex_lock(&own->lock);
+    int code = MPI_Test(&inner, &flag, MPI_STATUS_IGNORE);
+    pthread_mutex_unlock(&own->lock);
+    TRY(check(code, "MPI_Test"));
     if (flag) {
         *request = (struct transport_request){0};
         *done = true;
@@ -122,9 +135,11 @@ static void mpi_abort(struct transport *transport, int code) {
 }
 
 static void mpi_destroy(struct transport *transport) {
-    MPI_Comm_free(&mpi_transport(transport)->communicator);
-    free(mpi_transport(transport)->node_first);
-    free(transport);
+    struct mpi_transport *own = mpi_transport(transport);
+    MPI_Comm_free(&own->communicator);
+    pthread_mutex_destroy(&own->lock);
+    free(own->node_first);
+    free(own);
 }
 
 /* Orders the ranks by (node, rank on the node). A node goes by the lowest world rank on it, so the
@@ -213,13 +228,17 @@ status transport_mpi_create(struct transport **transport) {
         .abort = mpi_abort,
         .destroy = mpi_destroy,
     };
-    int length;
+    int length, threads;
     MPI_Get_processor_name(own->host, &length);
+    MPI_Query_thread(&threads);
+    own->base.any_thread = threads >= MPI_THREAD_SERIALIZED;
+    pthread_mutex_init(&own->lock, NULL);
     status result;
     TRY_TO(failed, result, find_place(own));
     *transport = &own->base;
     return STATUS_OK;
 failed:
+    pthread_mutex_destroy(&own->lock);
     free(own->node_first);
     free(own);
     return result;

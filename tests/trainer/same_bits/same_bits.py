@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The same bits, however the work is cut: trains one recipe in many ways and compares the files.
 
-    same_bits.py --program build/release/convoy --all       every combination (about half an hour)
+    same_bits.py --program build/release/convoy --all       every combination (about an hour)
     same_bits.py --program build/release/convoy --pairs     every pair of settings at least once
     same_bits.py --program build/release/convoy --kills 6   killed and resumed on other ranks
     same_bits.py --program build/release/convoy --golden    against the digest in golden.json
