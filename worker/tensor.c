@@ -57,21 +57,32 @@ void tensor_clear_border(const struct tensor *tensor, int first, int count) {
     }
 }
 
+/* One row of one channel block. Lane by lane, while the row is in the first cache. */
+static void load_row(float *row, const float *planar, int width, int lanes, size_t pixels) {
+    if (lanes < CHANNEL_BLOCK) {
+        clear_pixels(row, width);
+    }
+    for (int lane = 0; lane < lanes; lane++) {
+        const float *from = planar + (size_t)lane * pixels;
+        for (int w = 0; w < width; w++) {
+            row[w * CHANNEL_BLOCK + lane] = from[w];
+        }
+    }
+}
+
 void tensor_load_planar(const struct tensor *tensor, const float *planar, int count) {
     struct shape shape = tensor->shape;
     size_t pixels = (size_t)shape.height * (size_t)shape.width;
     tensor_clear_border(tensor, 0, count);
     for (int picture = 0; picture < count; picture++) {
-        for (int c = 0; c < shape_blocks(shape.channels) * CHANNEL_BLOCK; c++) {
-            const float *from =
-                planar + ((size_t)picture * (size_t)shape.channels + (size_t)c) * pixels;
+        for (int left = shape.channels; left > 0; left -= CHANNEL_BLOCK) {
+            int lanes = left < CHANNEL_BLOCK ? left : CHANNEL_BLOCK;
+            int block = (shape.channels - left) / CHANNEL_BLOCK;
             for (int h = 0; h < shape.height; h++) {
-                float *to = tensor_at(tensor, picture, c / CHANNEL_BLOCK, h, 0) + c % CHANNEL_BLOCK;
-                for (int w = 0; w < shape.width; w++) {
-                    bool padding = c >= shape.channels;
-                    to[w * CHANNEL_BLOCK] = padding ? 0.0f : from[h * shape.width + w];
-                }
+                load_row(tensor_at(tensor, picture, block, h, 0), planar + h * shape.width,
+                    shape.width, lanes, pixels);
             }
+            planar += (size_t)lanes * pixels;
         }
     }
 }

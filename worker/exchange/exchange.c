@@ -52,10 +52,11 @@ static void set_options(struct exchange *exchange, const struct exchange_options
         options->vector_size / own->bucket_size + (options->vector_size % own->bucket_size > 0);
 }
 
-/* Shares memory where that is possible on all nodes; else every rank is a node. */
+/* Shares memory where that is possible on all nodes; else every rank is a node. Where every rank
+ * is, nothing is shared: memory of one's own has huge pages, shared memory mostly has not. */
 static status take_node(struct exchange *exchange, struct transport *transport) {
-    bool shared = transport->shares_memory && !exchange->options.alone &&
-                  exchange->options.algorithm == EXCHANGE_TREE;
+    bool shared = transport->shares_memory && transport->ranks > transport->nodes &&
+                  !exchange->options.alone && exchange->options.algorithm == EXCHANGE_TREE;
     if (shared) {
         status mine = node_init(&exchange->node, transport, &exchange->options, true);
         status all = agreement_status(transport, mine);
