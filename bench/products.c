@@ -2,6 +2,7 @@
  * direction by direction.
  *
  *     bench_products [--threads N] [--rounds N] [--cpu-time] [WORD]
+ *     bench_products [--threads N] [--rounds N] [--cpu-time] --lines < LAYERS
  *
  * Each round measures the ceiling (independent fused multiply-adds, on as many threads) and right
  * after it the layer; a round gives one ratio, and the table shows the median and the spread over
@@ -11,8 +12,16 @@
  * round measures that, too, in tiles of 2x2 and of 4x4, right after the direct kernel: the last
  * columns are the median and spread of the ratio of their rates, both counted in the direct
  * kernel's operations. The instruction set is CONVOY_ISA's, or the best.
+ *
+ * With --lines the layers come from standard input, one a line: channels height width, output
+ * channels, kernel height width, stride, pad height width, groups, pictures, and 1 where the input
+ * has no gradient (else 0). A round then measures the direct kernel, Winograd's where the shape has
+ * it by default, and oneDNN's where that is installed. For each direction a line of JSON comes out:
+ * operations of a run (two a multiply-add) and, round by round, operations a second of the ceiling
+ * and seconds of a run ("direct", "winograd", "onednn": empty where there is none).
  */
 #include "layer_case.h"
+#include "peer.h"
 
 #include <omp.h>
 #include <stdio.h>
@@ -20,10 +29,11 @@
 #include <string.h>
 #include <time.h>
 
-#define ROUNDS_LIMIT 99
+#define ROUNDS_LIMIT     99
+#define ROUND_OPERATIONS 4e9 /* at least, of a contestant in a round */
 
 struct layer {
-    const char *name;
+    const char *name; /* "first ...": its input has no gradient */
     struct convolution_shape shape;
     int pictures;
 };
@@ -84,16 +94,95 @@ static double ceiling_rate(const struct ceiling_kernels *ceiling, int threads) {
     return 2.0 * CHANNEL_BLOCK * CEILING_PRODUCTS * (double)rounds * threads / (now() - start);
 }
 
-static double layer_rate(struct layer_case *bench, enum direction direction) {
-    double operations =
-        2.0 * (double)convolution_multiply_adds(bench->convolution) * bench->pass.pictures;
-    int times = (int)(2e9 / operations) + 1;
+/* The direct kernel comes first; then others of ours, where the layer has them, and the peer. */
+#define OWN_LIMIT 3
+enum { DIRECT, OTHER, PEER = OWN_LIMIT, CONTESTANTS };
+
+struct contest {
+    struct layer_case own[OWN_LIMIT];
+    int count; /* of own */
+    struct peer *peer;
+};
+
+struct rounds {
+    int count;
+    double operations, ceiling[ROUNDS_LIMIT], seconds[CONTESTANTS][ROUNDS_LIMIT];
+};
+
+static void contest_release(struct contest *contest) {
+    for (int k = 0; k < OWN_LIMIT; k++) {
+        layer_case_release(&contest->own[k]);
+    }
+    peer_destroy(contest->peer);
+}
+
+/* wishes[count] of ours beside the direct kernel; those that lead to a direct kernel are left out.
+ */
+static status contest_init(struct contest *contest, const struct layer *layer,
+    const enum engine_winograd *wishes, int count, int threads) {
+    enum cpu_isa isa;
+    *contest = (struct contest){.count = 1};
+    TRY(cpu_isa_choose(&isa));
+    TRY(layer_case_init(&contest->own[DIRECT], &layer->shape, layer->pictures, kernels_get(isa),
+        WINOGRAD_OFF, threads));
+    for (int k = 0; k < count; k++) {
+        struct layer_case *own = &contest->own[contest->count];
+        TRY(layer_case_init(
+            own, &layer->shape, layer->pictures, kernels_get(isa), wishes[k], threads));
+        if (strncmp(convolution_kernel(own->convolution), "winograd", 8) == 0) {
+            contest->count++;
+        } else {
+            layer_case_release(own);
+            *own = (struct layer_case){0};
+        }
+    }
+    return STATUS_OK;
+}
+
+static bool takes_part(const struct contest *contest, int contestant) {
+    return contestant == PEER ? contest->peer != NULL : contestant < contest->count;
+}
+
+/* Seconds of one run, over `times`. */
+static double time_runs(
+    struct contest *contest, int contestant, enum direction direction, int times) {
     double start = now();
     for (int i = 0; i < times; i++) {
-        layer_case_run(bench, direction);
+        if (contestant == PEER) {
+            peer_run(contest->peer, direction);
+        } else {
+            layer_case_run(&contest->own[contestant], direction);
+        }
     }
-    return operations * times / (now() - start);
+    return (now() - start) / times;
 }
+
+static void run_rounds(
+    struct rounds *rounds, struct contest *contest, enum direction direction, int threads) {
+    struct layer_case *direct = &contest->own[DIRECT];
+    enum cpu_isa isa = CPU_ISA_PORTABLE;
+    cpu_isa_choose(&isa);
+    rounds->operations =
+        2.0 * (double)convolution_multiply_adds(direct->convolution) * direct->pass.pictures;
+    int times = (int)(ROUND_OPERATIONS / rounds->operations) + 1;
+    for (int r = -1; r < rounds->count; r++) { /* the first does not count */
+        double ceiling = ceiling_rate(&kernels_get(isa)->ceiling, threads);
+        for (int k = 0; k < CONTESTANTS; k++) {
+            double seconds = 0.0;
+            if (takes_part(contest, k)) {
+                seconds = time_runs(contest, k, direction, r < 0 ? 1 : times);
+            }
+            if (r >= 0) {
+                rounds->seconds[k][r] = seconds;
+            }
+        }
+        if (r >= 0) {
+            rounds->ceiling[r] = ceiling;
+        }
+    }
+}
+
+/* ---- the table ---- */
 
 static int compare(const void *a, const void *b) {
     double left = *(const double *)a, right = *(const double *)b;
@@ -110,94 +199,148 @@ static struct spread spread_of(double *values, int count) {
     return (struct spread){values[count / 4], values[count / 2], values[count - 1 - count / 4]};
 }
 
-enum kernel { DIRECT, TILES_2X2, TILES_4X4, KERNELS_OF_LAYER };
-static const enum engine_winograd wishes[] = {WINOGRAD_OFF, WINOGRAD_2X2, WINOGRAD_4X4};
-
-/* One row of the table: the direct kernel, and the others that the layer has. */
-static void run_rounds(struct layer_case *cases, int kernels, const char *name,
-    enum direction direction, enum cpu_isa isa, int threads, int rounds) {
-    static const char *const directions[] = {"forward", "backward-data", "backward-weights"};
-    double share[ROUNDS_LIMIT], rate[ROUNDS_LIMIT], ratio[KERNELS_OF_LAYER][ROUNDS_LIMIT];
-    for (int k = 0; k < kernels; k++) {
-        layer_case_run(&cases[k], direction);
+static void print_row(const struct rounds *rounds, const struct contest *contest) {
+    double share[ROUNDS_LIMIT], rate[ROUNDS_LIMIT], ratio[ROUNDS_LIMIT];
+    for (int r = 0; r < rounds->count; r++) {
+        rate[r] = rounds->operations / rounds->seconds[DIRECT][r];
+        share[r] = rate[r] / rounds->ceiling[r];
     }
-    for (int r = 0; r < rounds; r++) {
-        double ceiling = ceiling_rate(&kernels_get(isa)->ceiling, threads);
-        rate[r] = layer_rate(&cases[DIRECT], direction);
-        share[r] = rate[r] / ceiling;
-        for (int k = DIRECT + 1; k < kernels; k++) {
-            ratio[k][r] = layer_rate(&cases[k], direction) / rate[r];
+    struct spread shares = spread_of(share, rounds->count);
+    printf(" %8.1f %7.0f%% %3.0f-%.0f%%", 1e-9 * spread_of(rate, rounds->count).median,
+        100 * shares.median, 100 * shares.low, 100 * shares.high);
+    for (int k = OTHER; k < contest->count; k++) {
+        for (int r = 0; r < rounds->count; r++) {
+            ratio[r] = rounds->seconds[DIRECT][r] / rounds->seconds[k][r];
         }
-    }
-    struct spread shares = spread_of(share, rounds);
-    printf("%-28s %-18s %8.1f %7.0f%% %3.0f-%.0f%%", name, directions[direction],
-        1e-9 * spread_of(rate, rounds).median, 100 * shares.median, 100 * shares.low,
-        100 * shares.high);
-    for (int k = DIRECT + 1; k < kernels; k++) {
-        struct spread ratios = spread_of(ratio[k], rounds);
+        struct spread ratios = spread_of(ratio, rounds->count);
         printf(" %7.2fx %.2f-%.2f", ratios.median, ratios.low, ratios.high);
     }
     printf("\n");
-    fflush(stdout);
 }
 
-static status run_layer(const struct layer *layer, enum cpu_isa isa, int threads, int rounds) {
-    struct layer_case cases[KERNELS_OF_LAYER] = {0};
-    bool first = strncmp(layer->name, "first", 5) == 0; /* pictures have no gradient */
-    int kernels = strncmp(layer->name, "3x3 ", 4) == 0 ? KERNELS_OF_LAYER : 1;
-    status result = STATUS_OK;
-    for (int k = 0; k < kernels && result == STATUS_OK; k++) {
-        result = layer_case_init(
-            &cases[k], &layer->shape, layer->pictures, kernels_get(isa), wishes[k], threads);
+/* ---- JSON ---- */
+
+static void print_list(const char *name, const double *values, int count) {
+    printf(", \"%s\": [", name);
+    for (int i = 0; i < count; i++) {
+        printf("%s%.6g", i > 0 ? ", " : "", values[i]);
     }
-    for (enum direction direction = FORWARD; direction < DIRECTIONS && result == STATUS_OK;
-         direction++) {
-        if (!first || direction != BACKWARD_DATA) {
-            run_rounds(cases, kernels, layer->name, direction, isa, threads, rounds);
+    printf("]");
+}
+
+static void print_json(
+    const struct rounds *rounds, const struct contest *contest, const char *direction) {
+    const int count = rounds->count;
+    static bool started = false;
+    printf("%s\n{\"direction\": \"%s\", \"operations\": %.0f", started ? "," : "[", direction,
+        rounds->operations);
+    started = true;
+    print_list("ceiling", rounds->ceiling, count);
+    print_list("direct", rounds->seconds[DIRECT], count);
+    print_list("winograd", rounds->seconds[OTHER], takes_part(contest, OTHER) ? count : 0);
+    print_list("onednn", rounds->seconds[PEER], takes_part(contest, PEER) ? count : 0);
+    printf("}");
+}
+
+/* ---- layers ---- */
+
+static void run_layer(struct contest *contest, const struct layer *layer, bool json, int threads,
+    struct rounds *rounds) {
+    static const char *const names[] = {"forward", "backward-data", "backward-weights"};
+    for (enum direction d = FORWARD; d < DIRECTIONS; d++) {
+        if (d == BACKWARD_DATA && strncmp(layer->name, "first", 5) == 0) {
+            continue;
         }
+        run_rounds(rounds, contest, d, threads);
+        if (json) {
+            print_json(rounds, contest, names[d]);
+        } else {
+            printf("%-28s %-18s", layer->name, names[d]);
+            print_row(rounds, contest);
+        }
+        fflush(stdout);
     }
-    for (int k = 0; k < kernels; k++) {
-        layer_case_release(&cases[k]);
-    }
-    return result;
 }
 
-static status run(const char *word, int threads, int rounds) {
+static status run_table(const char *word, int threads, struct rounds *rounds) {
+    static const enum engine_winograd wishes[] = {WINOGRAD_2X2, WINOGRAD_4X4};
     enum cpu_isa isa;
     TRY(cpu_isa_choose(&isa));
-    printf("%s, %s, %d threads, %d rounds, %s\n", cpu_model(), cpu_isa_name(isa), threads, rounds,
-        clock_used == CLOCK_MONOTONIC ? "wall clock" : "processor time");
+    printf("%s, %s, %d threads, %d rounds, %s\n", cpu_model(), cpu_isa_name(isa), threads,
+        rounds->count, clock_used == CLOCK_MONOTONIC ? "wall clock" : "processor time");
     printf("%-28s %-18s %8s %8s %8s %8s %9s %8s %9s\n", "layer", "direction", "GFLOP/s", "share",
         "spread", "2x2", "spread", "4x4", "spread");
     for (size_t l = 0; l < sizeof bench_layers / sizeof bench_layers[0]; l++) {
-        if (word == NULL || strstr(bench_layers[l].name, word) != NULL) {
-            TRY(run_layer(&bench_layers[l], isa, threads, rounds));
+        const struct layer *layer = &bench_layers[l];
+        if (word != NULL && strstr(layer->name, word) == NULL) {
+            continue;
         }
+        struct contest contest;
+        status result = contest_init(&contest, layer, wishes, 2, threads);
+        if (result == STATUS_OK) {
+            run_layer(&contest, layer, false, threads, rounds);
+        }
+        contest_release(&contest);
+        TRY(result);
     }
     return STATUS_OK;
 }
 
+static bool read_line(struct layer *layer) {
+    int first, stride;
+    struct convolution_shape *s = &layer->shape;
+    *layer = (struct layer){.shape = {.dilation_height = 1, .dilation_width = 1}};
+    int count = scanf("%d%d%d%d%d%d%d%d%d%d%d%d", &s->input.channels, &s->input.height,
+        &s->input.width, &s->output_channels, &s->kernel_height, &s->kernel_width, &stride,
+        &s->pad_height, &s->pad_width, &s->groups, &layer->pictures, &first);
+    s->stride_height = s->stride_width = stride;
+    layer->name = first != 0 ? "first" : "";
+    return count == 12;
+}
+
+static status run_lines(int threads, struct rounds *rounds) {
+    static const enum engine_winograd wishes[] = {WINOGRAD_ON};
+    struct layer layer;
+    while (read_line(&layer)) {
+        struct contest contest;
+        status result = contest_init(&contest, &layer, wishes, 1, threads);
+        if (result == STATUS_OK) {
+            contest.peer = peer_create(&layer.shape, layer.pictures);
+            run_layer(&contest, &layer, true, threads, rounds);
+        }
+        contest_release(&contest);
+        TRY(result);
+    }
+    printf("\n]\n");
+    return STATUS_OK;
+}
+
 int main(int count, char **arguments) {
-    int threads = 1, rounds = 9;
+    static struct rounds rounds = {.count = 9};
+    int threads = 1;
+    bool lines = false;
     const char *word = NULL;
     for (int i = 1; i < count; i++) {
         if (strcmp(arguments[i], "--threads") == 0 && i + 1 < count) {
             threads = (int)strtol(arguments[++i], NULL, 10);
         } else if (strcmp(arguments[i], "--rounds") == 0 && i + 1 < count) {
-            rounds = (int)strtol(arguments[++i], NULL, 10);
+            rounds.count = (int)strtol(arguments[++i], NULL, 10);
         } else if (strcmp(arguments[i], "--cpu-time") == 0) {
             clock_used = CLOCK_PROCESS_CPUTIME_ID;
+        } else if (strcmp(arguments[i], "--lines") == 0) {
+            lines = true;
         } else {
             word = arguments[i];
         }
     }
-    if (threads < 1 || rounds < 1 || rounds > ROUNDS_LIMIT) {
+    if (threads < 1 || rounds.count < 1 || rounds.count > ROUNDS_LIMIT) {
         fprintf(stderr,
             "bench_products: threads and rounds must be at least 1, rounds at most %d\n",
             ROUNDS_LIMIT);
         return 2;
     }
-    if (run(word, threads, rounds) != STATUS_OK) {
+    omp_set_num_threads(threads);
+    if ((lines ? run_lines(threads, &rounds) : run_table(word, threads, &rounds)) != STATUS_OK) {
         fprintf(stderr, "bench_products: %s\n", status_message());
         return 1;
     }
