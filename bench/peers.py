@@ -127,7 +127,7 @@ def peers(options):
         say("left out: PyTorch (python3-torch python3-torchvision are not installed)")
         return found
     found.append(PyTorch(options, INSTALLED, (THREADS,)))
-    jemalloc = glob.glob("/usr/lib*/**/libjemalloc.so.2", recursive=True)
+    jemalloc = glob.glob("/usr/lib*/libjemalloc.so.2") + glob.glob("/usr/lib/*/libjemalloc.so.2")
     if jemalloc:
         found.append(PyTorch(options, TUNED, (THREADS, RANKS), ("--channels-last",),
                              LD_PRELOAD=jemalloc[0], **JEMALLOC))

@@ -2,10 +2,14 @@
 """`convoy bench` as a user types it: what it prints and how it exits, never how fast anything is."""
 import json
 import os
+import subprocess
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "support"))
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..")
+FOLDER = os.path.join(ROOT, "bench")
+sys.path[:0] = [os.path.join(ROOT, "tests", "support"), FOLDER]
 import bench  # noqa: E402
+import goals  # noqa: E402
 
 MODEL = """\
 input: {channels: 3, height: 12, width: 10}
@@ -175,19 +179,19 @@ class Step(bench.Bench):
 
 
 class Compare(bench.Bench):
-    """The list of bench/compare, and what it takes from the program; peers are not run."""
-    PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "bench",
-                           "compare")
+    """bench/compare without running the peers: its list, how it judges, and what it takes from the
+    programs."""
 
     def test_lists_what_there_is(self):
-        done = self.run_command([sys.executable, self.PROGRAM, "--list", "--only", "resnet50"])
+        done = self.run_command([sys.executable, os.path.join(FOLDER, "compare"), "--list",
+                                 "--only", "resnet50"])
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertEqual(done.stdout.split("\n")[0], "step resnet50 b16 2 threads")
-        self.assertIn("layers resnet50\n", done.stdout)
-        self.assertNotIn("vgg16", done.stdout)
+        self.assertEqual(done.stdout.split("\n"),
+                         ["steps resnet50", "convolutions resnet50", "memory resnet50", ""])
 
     def test_nothing_chosen_is_wrong_use(self):
-        done = self.run_command([sys.executable, self.PROGRAM, "--only", "resnet51"])
+        done = self.run_command([sys.executable, os.path.join(FOLDER, "compare"), "--only",
+                                 "resnet51"])
         self.assertEqual(done.returncode, 2)
 
     def test_inspect_tells_shapes_of_convolutions(self):
@@ -199,6 +203,51 @@ class Compare(bench.Bench):
                           "pad": [1, 1], "dilation": [1, 1], "groups": 1})
         self.assertEqual((layers[0]["input_gradient"], layers[-1]["input_gradient"]), (False, True))
         self.assertNotIn("convolution", layers[1])
+
+    def test_products_come_round_by_round(self):
+        done = subprocess.run([os.path.join(os.path.dirname(bench.PROGRAM), "bench",
+                                            "bench_products"), "--lines", "--rounds", "2"],
+                              input="32 8 8 32 3 3 1 1 1 1 2 0\n3 8 8 16 3 3 2 1 1 1 4 1\n",
+                              text=True, stdout=subprocess.PIPE, check=True)
+        products = json.loads(done.stdout)
+        self.assertEqual([product["direction"] for product in products],
+                         ["forward", "backward-data", "backward-weights", "forward",
+                          "backward-weights"])  # pictures have no gradient
+        for product, multiply_adds in zip(products, [32 * 32 * 9 * 64 * 2] * 3
+                                          + [3 * 16 * 9 * 16 * 4] * 2):
+            self.assertEqual(product["operations"], 2 * multiply_adds)
+            self.assertEqual((len(product["ceiling"]), len(product["direct"])), (2, 2))
+        self.assertEqual([len(product["winograd"]) for product in products], [2, 2, 2, 0, 0])
+
+    def test_goals_are_judged_by_the_median_of_ratios_within_a_round(self):
+        found = goals.Found()
+        for ours, theirs in ((16, 10), (3, 2), (10, 10), (16, 0)):  # the last one's peer failed
+            found.steps.setdefault("resnet50", []).append({
+                (goals.CONVOY, "2 threads"): {"rate": ours, "memory": 70, "start": 2.5},
+                (goals.TUNED, "2 threads"): theirs and {"rate": theirs, "memory": 100}})
+        rows = {row[0]: row[1:] for row in goals.rows(found)}
+        self.assertEqual(rows["resnet50, 2 threads: Convoy by PyTorch tuned"],
+                         ("≥ 1.5×", "1.50× (1.00–1.60)", "13.0 and 10.0 pictures/s", "yes"))
+        self.assertEqual(rows["peak memory of a ResNet-50 step by PyTorch tuned's"][-1], "yes")
+        self.assertEqual(rows["start to first step, ResNet-50"][-1], "no")
+        self.assertEqual(rows["resnet50, 2 ranks: Convoy by PyTorch tuned"][-1], goals.UNKNOWN)
+
+    def test_goals_of_many_layers_are_judged_layer_by_layer(self):
+        def product(direct, winograd, onednn):
+            return {"direction": "forward", "operations": 9e9, "ceiling": [100e9, 100e9],
+                    "direct": direct, "winograd": winograd, "onednn": onednn,
+                    "shape": {"input": [64, 56, 56], "output": 64, "kernel": [3, 3],
+                              "stride": [1, 1], "groups": 1}}
+        found = goals.Found()
+        found.convolutions = {"vgg16": [product([0.09, 0.09], [0.03, 0.03], [0.12, 0.12]),
+                                        product([0.18, 0.18], [], [0.18, 0.18])]}
+        rows = {row[0]: row[1:] for row in goals.rows(found)}
+        self.assertEqual(rows["3x3, C ≥ 64: forward and backward-data"],
+                         ("≥ 93 %", "75 % (50–100)", "ceiling 100 GFLOP/s", "1 of 2"))
+        self.assertEqual(rows["layers of three networks beside oneDNN, geometric mean"],
+                         ("≥ 1.15×", "2.00×", "2 layers and directions", "yes"))
+        self.assertEqual(rows["Winograd over direct, C ≥ 64, from 14x14: forward"],
+                         ("≥ 1.7×", "3.00×", "our direct kernels", "yes"))
 
 
 if __name__ == "__main__":
