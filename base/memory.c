@@ -38,6 +38,10 @@ status memory_copy_text(char **copy, const char *text) {
     return STATUS_OK;
 }
 
+size_t arena_bytes(size_t size) {
+    return (size + HUGE_PAGE) / HUGE_PAGE * HUGE_PAGE;
+}
+
 /* Pages come zeroed: writing to each once is enough, and half the traffic of filling them. */
 static void touch(volatile unsigned char *memory, size_t bytes) {
     for (size_t i = 0; i < bytes; i += SMALL_PAGE) {
@@ -50,7 +54,7 @@ static status map_arena(struct arena *arena, size_t size) {
     if (size > SIZE_MAX / 2) {
         FAIL(STATUS_SYSTEM, "no memory for an arena of %zu bytes", size);
     }
-    size_t bytes = (size + HUGE_PAGE) / HUGE_PAGE * HUGE_PAGE;
+    size_t bytes = arena_bytes(size);
     /* One huge page more than needed, so that the base can be aligned to one. */
     unsigned char *memory =
         mmap(NULL, bytes + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -31,6 +31,8 @@ struct arena {
 
 /* Reserves `size` bytes, zeroed and touched. Fails with STATUS_SYSTEM, naming the size. */
 status arena_init(struct arena *arena, size_t size);
+/* ... which is a whole number of huge pages: so many bytes. */
+size_t arena_bytes(size_t size);
 /* The same size of addresses, but memory only where it is touched: for vectors of which this
  * process has some pieces. All of it reads as zeros. */
 status arena_reserve(struct arena *arena, size_t size);

@@ -1,7 +1,8 @@
 /* This process as one rank of a job: MPI, the transport, the cores of the host, who speaks.
  *
- * MPI is started by job_init alone, and only the commands train, evaluate and doctor call it. A
- * program started without mpirun is a job of one rank.
+ * MPI is started by job_init alone, and only the commands that train, evaluate or measure call it,
+ * and inspect, to see what it takes of memory. A program started without mpirun is a job of one
+ * rank.
  */
 #ifndef TRAINER_JOB_H
 #define TRAINER_JOB_H

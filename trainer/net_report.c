@@ -56,16 +56,18 @@ static void print_fusion(FILE *out, const struct layer_report *report) {
 
 void net_report_print(FILE *out, const struct net *net) {
     int width = longest_name(net);
+    const double mib = 1024 * 1024;
     char shape[64], parameters[32], multiply_adds[32];
-    fprintf(out, "%-*s  %-12s %-14s %14s %16s  %s\n", width, "layer", "kind", "output",
-        "parameters", "multiply-adds", "kernel");
+    fprintf(out, "%-*s  %-12s %-14s %14s %16s %10s %10s  %s\n", width, "layer", "kind", "output",
+        "parameters", "multiply-adds", "values", "scratch", "kernel");
     fprintf(out, "%-*s  %-12s %-14s\n", width, "", "input",
         shape_text(net_input_shape(net), shape, sizeof shape));
     for (int i = 0; i < net_layer_count(net); i++) {
         struct layer_report report = net_layer_report(net, i);
-        fprintf(out, "%-*s  %-12s %-14s %14s %16s  %s", width, report.name, report.kind,
-            shape_text(report.output, shape, sizeof shape), grouped(parameters, report.parameters),
-            grouped(multiply_adds, report.multiply_adds), report.kernel);
+        fprintf(out, "%-*s  %-12s %-14s %14s %16s %10.2f %10.2f  %s", width, report.name,
+            report.kind, shape_text(report.output, shape, sizeof shape),
+            grouped(parameters, report.parameters), grouped(multiply_adds, report.multiply_adds),
+            (double)report.value_bytes / mib, (double)report.scratch_bytes / mib, report.kernel);
         print_fusion(out, &report);
     }
     int64_t all_parameters, all_multiply_adds;
@@ -73,10 +75,9 @@ void net_report_print(FILE *out, const struct net *net) {
     fprintf(out, "%-*s  %-12s %-14s %14s %16s\n", width, "", "sum", "",
         grouped(parameters, all_parameters), grouped(multiply_adds, all_multiply_adds));
     struct net_memory memory = net_memory_report(net);
-    const double mib = 1024 * 1024;
     fprintf(out,
-        "memory a rank: weights %.1f MiB, gradients %.1f MiB each, activations %.1f MiB, scratch "
-        "%.1f MiB\n",
+        "memory of a pass: weights %.1f MiB, gradients %.1f MiB each, activations %.1f MiB, "
+        "scratch %.1f MiB\n",
         (double)memory.weights / mib, (double)memory.gradients_each / mib,
         (double)memory.activations / mib, (double)memory.scratch / mib);
 }
@@ -97,11 +98,13 @@ json_t *net_report_json(const struct net *net) {
     json_t *list = json_array();
     for (int i = 0; i < net_layer_count(net); i++) {
         struct layer_report report = net_layer_report(net, i);
-        json_t *layer = json_pack("{s:s, s:s, s:o, s:I, s:I, s:s, s:s, s:s, s:s, s:b}", "name",
-            report.name, "kind", report.kind, "output", shape_json(report.output), "parameters",
-            (json_int_t)report.parameters, "multiply_adds", (json_int_t)report.multiply_adds,
-            "kernel", report.kernel, "fused", report.fused, "input_from", report.input_from,
-            "gradient_from", report.gradient_from, "input_gradient", report.input_gradient);
+        json_t *layer = json_pack("{s:s, s:s, s:o, s:I, s:I, s:s, s:s, s:s, s:s, s:b, s:I, s:I}",
+            "name", report.name, "kind", report.kind, "output", shape_json(report.output),
+            "parameters", (json_int_t)report.parameters, "multiply_adds",
+            (json_int_t)report.multiply_adds, "kernel", report.kernel, "fused", report.fused,
+            "input_from", report.input_from, "gradient_from", report.gradient_from,
+            "input_gradient", report.input_gradient, "value_bytes", (json_int_t)report.value_bytes,
+            "scratch_bytes", (json_int_t)report.scratch_bytes);
         if (report.convolution != NULL) {
             json_object_set_new(layer, "convolution", convolution_json(report.convolution));
         }

@@ -7,8 +7,8 @@
 #include <jansson.h>
 #include <stdio.h>
 
-/* Name, kind, output shape, parameters, multiply-adds and kernel of every layer, then sums and
- * memory. */
+/* Name, kind, output shape, parameters, multiply-adds, MiB of values and scratch in a pass, and
+ * kernel of every layer, then sums and memory. */
 void net_report_print(FILE *out, const struct net *net);
 
 /* The same as a JSON object, owned by the caller. */

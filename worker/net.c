@@ -228,6 +228,29 @@ static const char *name_of(const struct layer *layer) {
     return layer == NULL ? "" : layer->name;
 }
 
+/* Of a value in its storage, which may be a part of another. */
+static size_t stored_bytes(const struct net *net, const struct value *value) {
+    const struct storage *storage = net->plan.storage;
+    const struct tensor *whole = &storage[storage_whole(storage, value->storage)].tensor;
+    return (size_t)whole->pictures * (size_t)shape_blocks(value->shape.channels) *
+           (size_t)whole->block_stride * sizeof(float);
+}
+
+static size_t value_bytes(const struct net *net, const struct layer *layer) {
+    size_t bytes = net->plan.block[net->plan.storages + layer->number].bytes;
+    int input = layer->input[0]->storage;
+    for (int o = 0; layer->carrier == NULL && o < layer->outputs; o++) {
+        const struct value *output = layer->output[o];
+        bytes += output->storage >= 0 && output->storage != input ? stored_bytes(net, output) : 0;
+        for (int i = 0; (layer->flags & LAYER_JOINS) != 0 && i < layer->inputs; i++) {
+            int part = layer->input[i]->storage;
+            bool inside = part >= 0 && net->plan.storage[part].whole == output->storage;
+            bytes -= inside ? stored_bytes(net, layer->input[i]) : 0;
+        }
+    }
+    return bytes;
+}
+
 struct layer_report net_layer_report(const struct net *net, int index) {
     const struct layer *layer = net->graph.layer[index];
     int64_t learnable = 0;
@@ -248,6 +271,8 @@ struct layer_report net_layer_report(const struct net *net, int index) {
         .multiply_adds = layer->multiply_adds,
         .convolution = layer->convolution,
         .input_gradient = layer->input[0]->wants_gradient,
+        .value_bytes = value_bytes(net, layer),
+        .scratch_bytes = layer->scratch_bytes,
         .forward_bytes = forward_bytes(net, layer),
         .backward_bytes = backward_bytes(net, layer),
         .node = layer->node,

@@ -134,6 +134,9 @@ struct layer_report {
     /* Of a convolution or linear layer (worker/kernels/convolution.h); NULL: it is neither. */
     const struct convolution_shape *convolution;
     bool input_gradient; /* backward computes the gradient of its input */
+    /* Bytes of one pass: what the layer makes in memory of its own (values and what it keeps for
+     * backward; not where it writes over its input, or into another's place), and its scratch. */
+    size_t value_bytes, scratch_bytes;
     /* Bytes a picture of activations and gradients that a layer of its flags cannot but read or
      * write, once each: the least traffic of a layer that is not fused with another. */
     int64_t forward_bytes, backward_bytes;

@@ -41,6 +41,10 @@ struct step_room {
 };
 struct step_room step_room(const struct step_options *options, int rank, int ranks);
 
+/* How many gradient vectors a rank holds: one, or with chunks or an uneven share a few. Fails for
+ * want of memory. */
+status step_gradient_vectors(int *vectors, const struct step_options *options, int rank, int ranks);
+
 struct step;
 
 /* [all] Takes all memory. net, optimizer and transport are borrowed; `optimizer` NULL: evaluation

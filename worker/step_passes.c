@@ -4,6 +4,7 @@
 #include "worker/exchange/vector.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 /* The leaves of the subtrees [from, to) of the cover. */
 static struct subtree run_of(const struct subtree *cover, int from, int to) {
@@ -72,6 +73,18 @@ status step_plan_passes(struct step *step) {
     step->passes = chunk > 0 ? step->cover_count : 1;
     step->buffers = count_buffers(step);
     return STATUS_OK;
+}
+
+status step_gradient_vectors(
+    int *vectors, const struct step_options *options, int rank, int ranks) {
+    struct step step = {.options = *options,
+        .first_leaf = tree_rank_first(rank, ranks, options->leaves),
+        .leaves = tree_rank_leaves(rank, ranks, options->leaves)};
+    status result = step_plan_passes(&step);
+    *vectors = step.buffers;
+    free(step.cover);
+    free(step.leaf_start);
+    return result;
 }
 
 int64_t step_pictures(const struct step *step, int64_t pictures) {

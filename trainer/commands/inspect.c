@@ -3,6 +3,8 @@
 #include "io/yaml.h"
 #include "shard/dataset.h"
 #include "trainer/commands/command.h"
+#include "trainer/job.h"
+#include "trainer/memory_report.h"
 #include "trainer/net_report.h"
 #include "trainer/recipe_plan.h"
 #include "trainer/state.h"
@@ -13,13 +15,15 @@
 #include <string.h>
 
 struct inspect_options {
-    int64_t ranks;
+    int64_t ranks, nodes;
     bool verify, json;
 };
 
 static const struct option options_table[] = {
     {"ranks", OPTION_INTEGER, offsetof(struct inspect_options, ranks), .initial = "1", .low = 1,
         .high = 65536, .help = "for a recipe: memory of one rank of so many"},
+    {"nodes", OPTION_INTEGER, offsetof(struct inspect_options, nodes), .initial = "1", .low = 1,
+        .high = 65536, .help = "... and of one node of so many that have these ranks"},
     {"verify", OPTION_SWITCH, offsetof(struct inspect_options, verify),
         .help = "for data sets and checkpoints: read all of it and check every sum"},
     {"json", OPTION_SWITCH, offsetof(struct inspect_options, json), .help = "as one JSON object"},
@@ -54,34 +58,56 @@ static status inspect_model(const struct node *model, const char *path, bool jso
     return STATUS_OK;
 }
 
+static json_t *recipe_json(const struct recipe *recipe, const char *path) {
+    const struct recipe_train *train = &recipe->train;
+    return json_pack("{s:s, s:s, s:I, s:I, s:i, s:s, s:s, s:s}", "path", path, "is", "recipe",
+        "batch", (json_int_t)train->batch, "leaf", (json_int_t)train->leaf, "leaves",
+        recipe_leaves(recipe), "loss", train->loss.kind->name, "optimizer",
+        train->optimizer.kind->name, "schedule", train->schedule.kind->name);
+}
+
+/* Plans the net of rank 0, and what the job takes of memory. */
+static status plan_job(struct net **net, struct memory_report *memory, const struct recipe *recipe,
+    const struct inspect_options *options) {
+    int leaves = recipe_leaves(recipe);
+    struct memory_job job = {
+        .ranks = options->ranks < leaves ? (int)options->ranks : leaves,
+        .threads = recipe->train.threads > 0 ? (int)recipe->train.threads : 1,
+        .program = memory_report_now(),
+    };
+    job.nodes = options->nodes < job.ranks ? (int)options->nodes : job.ranks;
+    struct net_options plan = recipe_net_options(recipe, 0, job.ranks, job.threads, 0);
+    plan.plan_only = true;
+    TRY(net_create(net, recipe->model, &plan));
+    return memory_report_make(memory, recipe, *net, &job);
+}
+
 static status inspect_recipe(const struct command_line *line, const char *path) {
     const struct inspect_options *options = line->options;
     struct recipe recipe;
     TRY(recipe_load(&recipe, path, line->arguments + 1, line->count - 1));
-    int leaves = recipe_leaves(&recipe);
-    int mine = (int)((leaves + options->ranks - 1) / options->ranks);
-    int pass = recipe.train.chunk > 0 && recipe.train.chunk < mine ? (int)recipe.train.chunk : mine;
-    int threads = recipe.train.threads > 0 ? (int)recipe.train.threads : 1;
-    struct net_options plan = recipe_net_options(&recipe, 0, 1, threads, 0);
-    plan.pictures = (int)(pass * recipe.train.leaf);
-    plan.leaves = pass;
-    plan.plan_only = true;
     struct net *net = NULL;
+    struct memory_report memory;
+    struct job job = {0};
     status result = STATUS_OK;
-    TRY_TO(done, result, net_create(&net, recipe.model, &plan));
+    TRY_TO(done, result, job_init(&job)); /* MPI is a part of the program that takes memory */
+    TRY_TO(done, result, plan_job(&net, &memory, &recipe, options));
     if (!options->json) {
         printf("recipe %s: batch %" PRId64 " = %d leaves of %" PRId64 ", loss %s, optimizer %s, "
                "schedule %s\n\n",
-            path, recipe.train.batch, leaves, recipe.train.leaf, recipe.train.loss.kind->name,
-            recipe.train.optimizer.kind->name, recipe.train.schedule.kind->name);
+            path, recipe.train.batch, recipe_leaves(&recipe), recipe.train.leaf,
+            recipe.train.loss.kind->name, recipe.train.optimizer.kind->name,
+            recipe.train.schedule.kind->name);
     }
-    print_net(json_pack("{s:s, s:s, s:I, s:I, s:i, s:s, s:s, s:s}", "path", path, "is", "recipe",
-                  "batch", (json_int_t)recipe.train.batch, "leaf", (json_int_t)recipe.train.leaf,
-                  "leaves", leaves, "loss", recipe.train.loss.kind->name, "optimizer",
-                  recipe.train.optimizer.kind->name, "schedule", recipe.train.schedule.kind->name),
-        net, options->json);
-    net_destroy(net);
+    json_t *object = recipe_json(&recipe, path);
+    json_object_set_new(object, "memory", memory_report_json(&memory));
+    print_net(object, net, options->json);
+    if (!options->json) {
+        memory_report_print(stdout, &memory);
+    }
 done:
+    net_destroy(net);
+    job_release(&job, result);
     recipe_release(&recipe);
     return result;
 }

@@ -72,7 +72,7 @@ class Lab:
     def __init__(self, program, folder):
         self.program = os.path.abspath(program)
         self.folder = folder
-        for name in ("recipe.yaml", "model.yaml"):
+        for name in ("recipe.yaml", "model.yaml", "resnet18.yaml", "googlenet.yaml"):
             shutil.copy(os.path.join(HERE, name), folder)
         pictures.draw(os.path.join(folder, "pictures"), PICTURES, 6, 14, 12, 1)
         self.convoy("import", "pictures", "pictures", "data/train", "--shards", str(SHARDS))

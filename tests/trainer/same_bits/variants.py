@@ -1,5 +1,6 @@
 """Other recipes than the suite's own under the same rule: what has norms, averages or statistics over
-the whole batch, each cut in a few ways that hold every number of ranks, and resumed half way."""
+the whole batch, each cut in a few ways that hold every number of ranks, and resumed half way; and
+other networks."""
 import evidence
 from lab import EPOCHS, PLAIN, STEPS, Failure, same_files, words
 
@@ -28,6 +29,27 @@ CUTS = [
     PLAIN._replace(ranks=8, nodes="4,4"),
 ]
 
+# One half of a run each.
+NETWORKS = ("resnet18", "googlenet")
+HALVES = [
+    PLAIN._replace(ranks=3, chunk=2, bucket="4KiB", nodes="1,2"),
+    PLAIN._replace(ranks=8, threads=2, nodes="4,4"),
+]
+
+
+def run_networks(lab, isas):
+    """Trains every network as a whole and in two halves, which are cut in two ways."""
+    for name in NETWORKS:
+        options = (f"model={name}.yaml", "train.schedule={constant: 0.02}")
+        whole = lab.train(name, PLAIN, *options)
+        evidence.check_moved(lab.checkpoint(name, STEPS // EPOCHS), whole)
+        one, two = (cut._replace(isa=isas[index % len(isas)]) for index, cut in enumerate(HALVES, 1))
+        lab.train("halves", one, *options, f"train.epochs={EPOCHS // 2}")
+        if not same_files(whole, lab.train("halves", two, *options, "--resume")):
+            raise Failure(f"{name}: {words(one)}, then {words(two)} gave other bytes")
+        lab.remove("halves")
+        print(f"{name}: two halves, cut in two ways, gave the same bytes", flush=True)
+
 
 def run_variants(lab, isas):
     """Trains every variant in every cut, each with an instruction set in turn, and once in two
@@ -48,3 +70,4 @@ def run_variants(lab, isas):
             raise Failure(f"{name}: stopped half way and resumed, it ended in other bytes")
         lab.remove("halves")
         print(f"{name}: {len(CUTS)} cuts and a resumed run gave the same bytes", flush=True)
+    run_networks(lab, isas)

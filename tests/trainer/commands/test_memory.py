@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+"""What `convoy inspect` says that a run takes of memory is what it takes."""
+import json
+import os
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "..", "support"))
+import bench  # noqa: E402
+
+MODELS = os.path.join(HERE, "..", "..", "..", "configs", "models")
+# Nearly all of it one tensor, which a checkpoint takes out of the packed vector.
+LINEAR = """\
+input: {channels: 3, height: 224, width: 224}
+layers:
+  - conv: {out: 64, kernel: 3, stride: 8, pad: 1}
+  - relu:
+  - linear: {out: 512}
+  - relu:
+  - linear: {out: 6}
+"""
+RECIPE = """\
+model: {model}
+data:
+  train: data/train
+  transforms:
+    - resize: {{size: [224, 224]}}
+train:
+  steps: 1
+  batch: 16
+  leaf: 8
+  threads: 1
+  schedule: {{constant: {{rate: 0.00001}}}}
+"""
+
+
+def peak(command, folder):
+    """Bytes that a command held at most."""
+    process = subprocess.Popen(command, cwd=folder, env=bench.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    text = process.stdout.read()
+    _, code, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(code)
+    process.stdout.close()
+    if process.returncode:
+        raise AssertionError(f"{' '.join(command)}: exit {process.returncode}:\n{text}")
+    return usage.ru_maxrss * 1024
+
+
+class Memory(bench.Bench):
+    def inspect(self, recipe, *more):
+        return json.loads(self.works("inspect", recipe, "--json", *more).stdout)["memory"]
+
+    def write_recipe(self, model):
+        path = f"{model}.yaml" if model == "one-linear" else f"{MODELS}/{model}.yaml"
+        self.write("one-linear.yaml", LINEAR)
+        self.write("recipe.yaml", RECIPE.format(model=path))
+
+    def compare(self, model, ranks, *more):
+        """What inspect says and what the largest rank of a run takes, at most 5 % apart. A rank of a
+        node also sees the gradients of the others."""
+        what = f"{model}, {ranks} ranks {' '.join(more)}"
+        self.write_recipe(model)
+        memory = self.inspect("recipe.yaml", "--ranks", str(ranks), *more)
+        said = (memory["rank"]["sum"] - memory["rank"]["gradients"] + memory["node"]["gradients"])
+        launcher = ["mpirun", "-n", str(ranks)] if ranks > 1 else []
+        took = peak([*launcher, bench.PROGRAM, "train", "recipe.yaml", "--run", what,
+                     "--oversubscribe", *more], self.folder)
+        print(f"{what}: said {said >> 20} MiB, took {took >> 20} MiB")
+        self.assertAlmostEqual(said / took, 1, delta=0.05, msg=what)
+
+    def test_inspect_says_what_a_run_takes(self):
+        self.compare("one-linear", 1, "data.validation=data/train")
+        self.compare("one-linear", 2)
+        self.compare("resnet18", 1)
+
+    def test_parts_add_up(self):
+        self.write_recipe("resnet18")
+        both = self.inspect("recipe.yaml")
+        self.assertEqual(both["rank"], both["node"])
+        parts = both["rank"]
+        self.assertEqual(parts["sum"], sum(parts.values()) - parts["sum"])
+        chunks = self.inspect("recipe.yaml", "train.chunk=1", "train.ema=0.9")["rank"]
+        self.assertGreater(chunks["gradients"], 1.9 * parts["gradients"])
+        self.assertGreater(chunks["optimizer"], 1.9 * parts["optimizer"])
+        text = self.works("inspect", "recipe.yaml").stdout
+        for word in parts:
+            self.assertIn(word, text)
+
+    def test_ranks_share_a_node(self):
+        """Weights lie once on a node, the optimizer's vectors once over all ranks."""
+        self.write_recipe("resnet18")
+        one = self.inspect("recipe.yaml", "train.leaf=1")["rank"]
+        for ranks, nodes in ((2, 1), (8, 1), (8, 2), (8, 8)):
+            memory = self.inspect("recipe.yaml", "train.leaf=1", "--ranks", str(ranks), "--nodes", str(nodes))
+            rank, node = memory["rank"], memory["node"]
+            here = ranks // nodes
+            self.assertEqual(node["weights"], one["weights"])
+            self.assertEqual(node["gradients"], here * one["gradients"])
+            self.assertAlmostEqual(node["optimizer"] * nodes / one["optimizer"], 1, delta=0.001)
+            self.assertEqual(node["activations"], here * rank["activations"])
+            self.assertLess(rank["activations"], 1.4 * one["activations"] / ranks)
+
+
+if __name__ == "__main__":
+    bench.main()
