@@ -43,6 +43,10 @@ static status check(const struct recipe *recipe) {
         FAIL_AT(node_at(recipe, "train", "chunk"), STATUS_USAGE,
             "train.chunk = %" PRId64 " leaves must be a power of two", train->chunk);
     }
+    if (recipe->exchange.wire != EXCHANGE_FLOAT32 && recipe->exchange.algorithm != EXCHANGE_TREE) {
+        FAIL_AT(node_at(recipe, "exchange", "wire"), STATUS_USAGE,
+            "exchange.wire: bf16 needs exchange.algorithm: tree: no other adds up what is rounded");
+    }
     if (train->stop.patience > 0 && recipe->data.validation == NULL && recipe->data.train != NULL) {
         FAIL_AT(node_at(recipe, "train", "stop"), STATUS_USAGE,
             "train.stop.patience needs data.validation");

@@ -57,6 +57,7 @@ struct recipe_engine {
 
 struct recipe_exchange {
     int algorithm;  /* enum exchange_algorithm */
+    int wire;       /* enum exchange_wire */
     int64_t bucket; /* bytes */
     int progress;   /* enum exchange_progress_by */
 };

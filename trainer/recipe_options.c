@@ -23,6 +23,8 @@ static const char *const kernels_names[] = {
 static const char *const winograd_names[] = {[WINOGRAD_OFF] = "off", [WINOGRAD_ON] = "on", NULL};
 static const char *const algorithm_names[] = {
     [EXCHANGE_TREE] = "tree", [EXCHANGE_RING] = "ring", [EXCHANGE_NATIVE] = "native", NULL};
+static const char *const wire_names[] = {
+    [EXCHANGE_FLOAT32] = "float32", [EXCHANGE_BF16] = "bf16", NULL};
 
 static const char *const progress_names[] = {
     [EXCHANGE_INLINE] = "inline", [EXCHANGE_THREAD] = "thread", NULL};
@@ -118,6 +120,11 @@ static const struct option exchange_table[] = {
         .help = "the tree; or, breaking the promise of the same bits, MPI_Iallreduce of your MPI "
                 "(native) or a "
                 "ring, for comparison"},
+    {"wire", OPTION_NAME, offsetof(struct recipe_exchange, wire), .initial = "float32",
+        .flags = BITS | OPTION_ADDED, .names = wire_names,
+        .help =
+            "what goes between nodes; bf16, with error feedback, halves the bytes and breaks the "
+            "promise"},
     {"bucket", OPTION_BYTES, offsetof(struct recipe_exchange, bucket), .initial = "4 MiB",
         .low = 64, .high = 1099511627776.0, .help = "gradient bytes that are exchanged together"},
     {"progress", OPTION_NAME, offsetof(struct recipe_exchange, progress), .initial = "inline",

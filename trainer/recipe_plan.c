@@ -11,6 +11,7 @@ struct step_options recipe_step_options(const struct recipe *recipe, int threads
         .seed = (uint64_t)recipe->train.seed,
         .progress = (enum exchange_progress_by)recipe->exchange.progress,
         .algorithm = (enum exchange_algorithm)recipe->exchange.algorithm,
+        .wire = (enum exchange_wire)recipe->exchange.wire,
         .threads = threads,
         .rate = coordinator_rate,
     };

@@ -42,9 +42,10 @@ status run_save(struct run *run) {
     return result;
 }
 
-/* Damaged checkpoints that were passed over: said when there is a log to say it in. */
+/* What was passed over: said when there is a log to say it in. */
 struct skipped {
-    char *text;
+    char *text;    /* damaged checkpoints */
+    bool exchange; /* what bf16 on the wire left out on other nodes */
 };
 
 static void remember_skipped(void *context, const char *path, const char *reason) {
@@ -74,6 +75,7 @@ static status resume(bool *resumed, struct run *run, struct skipped *skipped) {
     TRY_TO(done, result, state_check(file, path, &run->description));
     const struct state_parts parts = parts_of(run);
     TRY_TO(done, result, state_load(&run->state, &parts, file, path));
+    skipped->exchange = !state_fits_exchange(&parts, file);
     *resumed = true;
 done:
     safetensors_close(file);
@@ -127,6 +129,11 @@ static status load(bool *resumed, struct run *run, struct skipped *skipped) {
     watch_set_log(run->job.watch, run->log);
     if (skipped->text != NULL) {
         log_warning(run->log, "passing over damaged checkpoints: %s", skipped->text);
+    }
+    if (skipped->exchange) {
+        log_warning(run->log,
+            "exchange.wire: the checkpoint is of another number of nodes: what was "
+            "left out on them is dropped");
     }
     return write_recipe(run);
 }

@@ -53,6 +53,13 @@ static void log_other_bits(struct run *run) {
             exchange->algorithm == EXCHANGE_NATIVE ? "native" : "ring",
             exchange->algorithm == EXCHANGE_NATIVE ? " and on the MPI" : "");
     }
+    if (exchange->wire == EXCHANGE_BF16) {
+        log_line(run->log,
+            "exchange.wire: bf16: the bits of the weights depend on how the leaves lie on nodes%s",
+            step_vector_count(run->step) > optimizer_vector_count(run->optimizer)
+                ? ""
+                : "; all ranks are on one, where nothing is sent");
+    }
 }
 
 void run_log_start(struct run *run, bool resumed) {

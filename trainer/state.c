@@ -17,7 +17,8 @@ void state_init(struct state *state, int64_t steps, int64_t steps_per_epoch) {
 
 /* ---- the tensors of the file: every parameter, then every vector of the optimizer ---- */
 
-#define WEIGHTS (-1)
+#define WEIGHTS        (-1)
+#define EXCHANGE_GROUP "exchange."
 
 struct tensor_plan {
     const struct state_parts *parts;
@@ -55,11 +56,20 @@ static void add_tensor(
     plan->sources[plan->count++] = (struct tensor_source){parameter, vector};
 }
 
+/* Vectors of the exchange come after the optimizer's. */
+static bool is_exchange_vector(const struct state_parts *parts, int vector) {
+    return vector >= optimizer_vector_count(parts->optimizer);
+}
+
 static status vector_name(
-    char **name, const struct optimizer *optimizer, int vector, const char *parameter) {
-    bool average = vector == optimizer_average(optimizer);
-    if (asprintf(name, "%s%s.%s", average ? "" : "optimizer.",
-            optimizer_vector_name(optimizer, vector), parameter) < 0) {
+    char **name, const struct state_parts *parts, int vector, const char *parameter) {
+    const struct optimizer *optimizer = parts->optimizer;
+    const char *group = vector == optimizer_average(optimizer) ? ""
+                        : is_exchange_vector(parts, vector)    ? EXCHANGE_GROUP
+                                                               : "optimizer.";
+    const char *own = is_exchange_vector(parts, vector) ? step_vector_name(parts->step, vector)
+                                                        : optimizer_vector_name(optimizer, vector);
+    if (asprintf(name, "%s%s.%s", group, own, parameter) < 0) {
         *name = NULL;
         FAIL(STATUS_SYSTEM, "no memory for the names of tensors");
     }
@@ -81,7 +91,8 @@ static status tensor_plan_init(struct tensor_plan *plan, const struct state_part
     status result = STATUS_OK;
     const struct net *net = parts->net;
     int parameters = net_parameter_count(net);
-    int vectors = optimizer_vector_count(parts->optimizer);
+    int vectors = parts->step != NULL ? step_vector_count(parts->step)
+                                      : optimizer_vector_count(parts->optimizer);
     size_t largest = 0;
     size_t most = (size_t)parameters * (size_t)(1 + vectors);
     const struct parameter **order = NULL;
@@ -100,11 +111,12 @@ static status tensor_plan_init(struct tensor_plan *plan, const struct state_part
     }
     for (int v = 0; v < vectors; v++) {
         for (int i = 0; i < parameters; i++) {
-            if (order[i]->kind == PARAMETER_STATISTIC && v != optimizer_average(parts->optimizer)) {
+            if (order[i]->kind == PARAMETER_STATISTIC && !is_exchange_vector(parts, v) &&
+                v != optimizer_average(parts->optimizer)) {
                 continue; /* no optimizer touches running statistics */
             }
             char **name = &plan->names[plan->name_count];
-            TRY_TO(done, result, vector_name(name, parts->optimizer, v, order[i]->name));
+            TRY_TO(done, result, vector_name(name, parts, v, order[i]->name));
             plan->name_count++;
             add_tensor(plan, *name, order[i], v);
         }
@@ -319,6 +331,23 @@ static status read_tensor(float *packed, const char *name, const struct paramete
     return result;
 }
 
+static bool is_of_exchange(const char *name) {
+    return strncmp(name, EXCHANGE_GROUP, strlen(EXCHANGE_GROUP)) == 0;
+}
+
+static int count_of_exchange(const struct safetensors_file *file) {
+    int count = 0;
+    for (int i = 0; i < safetensors_count(file); i++) {
+        count += is_of_exchange(safetensors_at(file, i)->name);
+    }
+    return count;
+}
+
+bool state_fits_exchange(const struct state_parts *parts, const struct safetensors_file *file) {
+    int vectors = step_vector_count(parts->step) - optimizer_vector_count(parts->optimizer);
+    return count_of_exchange(file) == vectors * net_parameter_count(parts->net);
+}
+
 /* Every tensor of the file must be one of the plan's. */
 static status check_nothing_else(
     const struct tensor_plan *plan, const struct safetensors_file *file, const char *path) {
@@ -327,7 +356,7 @@ static status check_nothing_else(
     }
     for (int i = 0; i < safetensors_count(file); i++) {
         const char *name = safetensors_at(file, i)->name;
-        bool known = false;
+        bool known = is_of_exchange(name); /* of other nodes: passed over */
         for (int p = 0; p < plan->count && !known; p++) {
             known = strcmp(plan->entries[p].name, name) == 0;
         }
@@ -361,8 +390,11 @@ status state_load(struct state *state, const struct state_parts *parts,
     struct tensor_plan plan;
     TRY(tensor_plan_init(&plan, parts));
     status result = STATUS_OK;
+    const bool fits = parts->step != NULL && state_fits_exchange(parts, file);
     for (int i = 0; i < plan.count; i++) {
-        TRY_TO(done, result, load_tensor(&plan, i, file, path));
+        if (fits || !is_exchange_vector(parts, plan.sources[i].vector)) {
+            TRY_TO(done, result, load_tensor(&plan, i, file, path));
+        }
     }
     TRY_TO(done, result, check_nothing_else(&plan, file, path));
 done:

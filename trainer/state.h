@@ -1,6 +1,7 @@
 /* What is in a checkpoint: weights under their usual names and in standard order, the optimizer's
- * vectors as optimizer.<vector>.<name>, with train.ema the averaged weights as ema.<name>, and as
- * metadata where the run stands.
+ * vectors as optimizer.<vector>.<name>, with train.ema the averaged weights as ema.<name>, with
+ * bf16 on the wire what it left out as exchange.<owed, node0, ...>.<name>, and as metadata where
+ * the run stands.
  *
  * Nothing in it depends on ranks, threads, hosts, paths or time: after the same step the file is
  * the same, byte for byte, however many ranks did the work.
@@ -56,6 +57,10 @@ status state_save(const char *path, const struct state *state,
  * where the file is no checkpoint of Convoy or of another network (naming the layer). */
 status state_load(struct state *state, const struct state_parts *parts,
     const struct safetensors_file *file, const char *path);
+
+/* Whether the file has what the exchange left out for as many nodes as there are now. If not,
+ * state_load passes over it, and nothing is left out yet. */
+bool state_fits_exchange(const struct state_parts *parts, const struct safetensors_file *file);
 
 /* Checks that a checkpoint belongs to this run: canonical recipe and data set. Fails with
  * STATUS_USAGE and the key and both values. */

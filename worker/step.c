@@ -74,6 +74,8 @@ static status create_exchanges(struct step *step) {
         step->gradient_options = (struct exchange_options){
             .algorithm = options->algorithm,
             .progress = options->progress,
+            .wire = options->wire,
+            .exact = NET_METRICS,
             .leaves = options->leaves,
             .vector_size = step->vector_size,
             .bucket_size = bucket < step->vector_size ? bucket : step->vector_size,

@@ -29,6 +29,7 @@ struct step_options {
     uint64_t seed; /* keys dropout */
     enum exchange_algorithm algorithm;
     enum exchange_progress_by progress;
+    enum exchange_wire wire;
     bool alone;  /* share no memory with other ranks of the node */
     int threads; /* of this rank; 0: 1 */
     /* The learning rate that a decision of rank 0 carries. */
@@ -102,7 +103,13 @@ struct step_viewer {
 status step_evaluate(struct step *step, struct step_metrics *metrics, status mine, int64_t pictures,
     const float *pixels, const struct target *targets, const struct step_viewer *viewer);
 
-/* The optimizer's vectors lie in pieces with those who own them. To save and load them rank 0 asks
+/* What a checkpoint holds beside the weights, vector by vector: the optimizer's, then what bf16 on
+ * the wire has left out, `owed` and `node0`, `node1`, ... (exchange.h). Names are good until the
+ * next call. */
+int step_vector_count(const struct step *step);
+const char *step_vector_name(struct step *step, int vector);
+
+/* These vectors lie in pieces with those who own them. To save and load them rank 0 asks
  * for one parameter after the other, and the others serve, until it says that it is done
  * (step_owners.c). packed[parameter->packed] is the parameter's own part. */
 status step_collect(

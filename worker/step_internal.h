@@ -54,6 +54,7 @@ struct step {
     size_t final, handed; /* floats of the gradient that are final, and that the exchange has */
     status result;        /* of what moved on below backward */
     struct optimizer_step update;
+    char vector_name[32];
     struct step_metrics sums;
     struct step_times times;
 };

@@ -2,6 +2,8 @@
  */
 #include "worker/step_internal.h"
 
+#include <stdio.h>
+
 enum service { SERVICE_END, SERVICE_COLLECT, SERVICE_DEAL };
 
 struct order {
@@ -16,9 +18,28 @@ static status tell(struct step *step, struct order order) {
     return STATUS_OK;
 }
 
+int step_vector_count(const struct step *step) {
+    return optimizer_vector_count(step->optimizer) + exchange_left_count(step->gradients);
+}
+
+const char *step_vector_name(struct step *step, int vector) {
+    int left = vector - optimizer_vector_count(step->optimizer);
+    if (left < 0) {
+        return optimizer_vector_name(step->optimizer, vector);
+    }
+    snprintf(step->vector_name, sizeof step->vector_name, left == 0 ? "owed" : "node%d", left - 1);
+    return step->vector_name;
+}
+
 static status carry_out(struct step *step, float *packed, const struct order *order) {
-    float *vector = optimizer_vector(step->optimizer, order->vector);
     size_t from = (size_t)order->from, to = (size_t)order->to;
+    int left = order->vector - optimizer_vector_count(step->optimizer);
+    if (left >= 0) {
+        return order->service == SERVICE_COLLECT
+                   ? exchange_collect_left(step->gradients, packed, left, from, to)
+                   : exchange_deal_left(step->gradients, packed, left, from, to);
+    }
+    float *vector = optimizer_vector(step->optimizer, order->vector);
     return order->service == SERVICE_COLLECT
                ? exchange_collect(step->gradients, packed, vector, from, to)
                : exchange_deal(step->gradients, vector, packed, from, to);

@@ -123,14 +123,66 @@ static status run_round(struct exchange *exchange, struct transport *transport,
     return exchange_finish(exchange);
 }
 
-static size_t count_differences(const float *results, const struct exchange_case *c) {
+static float expected_value(const struct exchange_case *c, size_t i) {
+    float sum, expected = 0;
+    bool filled = case_tree_value(&sum, c, 0, c->options.leaves, i);
+    for (int r = 0; r < c->rounds && filled; r++) {
+        expected = c->makes ? made(expected, sum, i) : sum;
+    }
+    return expected;
+}
+
+/* The nearest number of 8 bits. */
+static float rounded(float value) {
+    int exponent;
+    double mantissa = frexp((double)value, &exponent);
+    return (float)ldexp(nearbyint(ldexp(mantissa, 8)), exponent - 8);
+}
+
+/* The sum over a node's leaves: its maximal subtrees, added up from the left. */
+static float node_sum(
+    const struct exchange_case *c, const struct exchange_map *map, int node, size_t i) {
+    struct subtree cover[TREE_SUBTREES_LIMIT];
+    int leaves = c->options.leaves;
+    int first = tree_rank_first(map->first[node], map->ranks, leaves);
+    int end = tree_rank_first(map->first[node + 1], map->ranks, leaves);
+    int subtrees = tree_cover(cover, first, end - first, 0);
+    float sum = 0, part;
+    for (int s = 0; s < subtrees; s++) {
+        if (case_tree_value(&part, c, cover[s].first, cover[s].leaves, i)) {
+            sum = s == 0 ? part : sum + part;
+        }
+    }
+    return sum;
+}
+
+/* With bf16 between nodes, by what narrow.c says it does. */
+static float expected_narrow(
+    const struct exchange_case *c, const struct exchange_map *map, size_t i) {
+    float residual[64] = {0}, owed = 0, results = 0;
+    bool exact = i < c->options.exact;
+    for (int r = 0; r < c->rounds && c->pictures > 0; r++) {
+        float sum = 0;
+        for (int node = 0; node < map->nodes; node++) {
+            float wanted = node_sum(c, map, node, i) + residual[node];
+            float sent = exact ? wanted : rounded(wanted);
+            residual[node] = wanted - sent;
+            sum = node == 0 ? sent : sum + sent;
+        }
+        float next = c->makes ? made(results + owed, sum, i) : sum;
+        float before = results;
+        results = exact ? next : results + rounded(next - before);
+        owed = next - results;
+    }
+    return results;
+}
+
+static size_t count_differences(
+    const float *results, const struct exchange_case *c, const struct exchange_map *map) {
+    const bool narrow = c->options.wire == EXCHANGE_BF16 && map->nodes > 1;
     size_t differences = 0;
     for (size_t i = 0; i < c->options.vector_size; i++) {
-        float sum, expected = 0;
-        bool filled = case_tree_value(&sum, c, 0, c->options.leaves, i);
-        for (int r = 0; r < c->rounds && filled; r++) {
-            expected = c->makes ? made(expected, sum, i) : sum;
-        }
+        float expected = narrow ? expected_narrow(c, map, i) : expected_value(c, i);
         differences += memcmp(&expected, &results[i], sizeof expected) != 0;
     }
     return differences;
@@ -187,8 +239,9 @@ bool case_find_outcome(
     struct exchange *exchange;
     uint64_t state = c->seed + (uint64_t)transport->rank; /* each rank in its own rhythm */
     bool good = exchange_create(&exchange, transport, &c->options) == STATUS_OK;
+    struct exchange_map map = {0};
     for (int r = 0; r < c->rounds && good; r++) {
-        struct exchange_map map = exchange_get_map(exchange);
+        map = exchange_get_map(exchange);
         int64_t sent = transport->bytes_sent;
         good = run_round(exchange, transport, c, &state) == STATUS_OK;
         sent = transport->bytes_sent - sent;
@@ -202,8 +255,8 @@ bool case_find_outcome(
     }
     if (good) {
         const float *results = exchange_results(exchange);
-        *outcome = (struct case_outcome){count_differences(results, c), find_error(results, c),
-            digest(results, c->options.vector_size)};
+        *outcome = (struct case_outcome){count_differences(results, c, &map),
+            find_error(results, c), digest(results, c->options.vector_size)};
         good = pieces_cover(exchange, transport, c);
     } else {
         fprintf(stderr, "rank %d: %s\n", transport->rank, status_message());
@@ -218,13 +271,14 @@ bool case_run(struct transport *transport, const struct exchange_case *c) {
     if (!good || outcome.differences > 0) {
         fprintf(stderr,
             "rank %d of %d (%d of %d on node %d of %d), %d leaves, %lld pictures, %zu floats in "
-            "buckets of %zu (small: %zu, grain: %zu), %s%s%s%s%d rounds, seed %llu: %zu wrong\n",
+            "buckets of %zu (small: %zu, grain: %zu), %s%s%s%s%s%d rounds, seed %llu: %zu wrong\n",
             transport->rank, transport->ranks, transport->node_rank, transport->node_ranks,
             transport->node, transport->nodes, c->options.leaves, (long long)c->pictures,
             c->options.vector_size, c->options.bucket_size, c->options.small_bucket,
             c->options.grain, c->options.alone ? "alone, " : "", c->options.hold ? "held, " : "",
-            c->makes ? "made, " : "", c->options.progress == EXCHANGE_THREAD ? "by a thread, " : "",
-            c->rounds, (unsigned long long)c->seed, outcome.differences);
+            c->makes ? "made, " : "", c->options.wire == EXCHANGE_BF16 ? "bf16, " : "",
+            c->options.progress == EXCHANGE_THREAD ? "by a thread, " : "", c->rounds,
+            (unsigned long long)c->seed, outcome.differences);
         return false;
     }
     return true;

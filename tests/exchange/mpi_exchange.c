@@ -30,6 +30,12 @@ static void sums_by_the_tree(struct transport *transport, uint64_t seed) {
             expect(transport, case_run(transport, &c), "wrong sum");
         }
     }
+    for (uint64_t i = 0; i < CASES && transport->ranks <= 16; i++) {
+        struct exchange_case c = case_draw(seed + i, transport->ranks, 16);
+        c.options.wire = EXCHANGE_BF16;
+        c.options.exact = i;
+        expect(transport, case_run(transport, &c), "wrong sum in bf16");
+    }
     /* Above what MPI sends at once. */
     struct exchange_case c = case_draw(seed, transport->ranks, 16);
     c.options.vector_size = 100003;

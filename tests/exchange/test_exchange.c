@@ -2,6 +2,7 @@
 #include "ranks.h"
 #include "support/support.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -128,6 +129,88 @@ static void test_exchange__native_sums_are_sums(void) {
     CU_ASSERT_TRUE(differences > 50); /* it is not the tree */
 }
 
+static bool narrow_run(struct transport *transport, void *context) {
+    const struct series *series = context;
+    bool good = true;
+    for (int i = 0; i < series->count && good; i++) {
+        uint64_t number = series->first + (uint64_t)i;
+        struct exchange_case c = case_draw(number, transport->ranks, series->leaves);
+        c.options.wire = EXCHANGE_BF16;
+        c.options.exact = number % 3 == 0 ? 0 : number % 21;
+        c.rounds += (int)(number % 4);
+        good = case_run(transport, &c);
+    }
+    return good;
+}
+
+static void test_exchange__bf16_is_rounded_and_fed_back(void) {
+    for (int leaves = 1; leaves <= 16; leaves *= 4) {
+        for (int ranks = 1; ranks <= leaves; ranks++) {
+            for (int most = 1; most <= 4; most *= 2) {
+                struct series series = {test_random(), 8 / LESS, leaves};
+                struct ranks_nodes nodes = ranks_draw_nodes(test_random(), ranks, most);
+                CU_ASSERT_EQUAL(ranks_run_on(&nodes, ranks, most == 2 ? 1 + test_random() : 0,
+                                    narrow_run, &series),
+                    0);
+            }
+        }
+    }
+}
+
+/* The same sums again and again are rounded the same way; what is fed back keeps the total within
+ * one rounding. */
+struct total {
+    struct exchange_options options;
+    double error[RANKS_LIMIT]; /* of the total, as a share of one sum */
+};
+
+static void add_to_total(
+    void *context, float *results, const float *sum, size_t from, size_t count) {
+    (void)context;
+    (void)from;
+    for (size_t i = 0; i < count; i++) {
+        results[i] += sum[i];
+    }
+}
+
+enum { TOTAL_ROUNDS = 50 };
+
+static bool total_run(struct transport *transport, void *context) {
+    struct total *total = context;
+    const struct exchange_maker maker = {.make = add_to_total};
+    struct exchange *exchange;
+    size_t size = total->options.vector_size;
+    if (exchange_create(&exchange, transport, &total->options) != STATUS_OK) {
+        return false;
+    }
+    bool good = true;
+    for (int round = 0; round < TOTAL_ROUNDS; round++) {
+        for (size_t i = 0; i < size; i++) {
+            exchange_vector(exchange, 0)[i] = 1 + (float)(i + (size_t)transport->rank) / 1000;
+        }
+        good = good && exchange_begin(exchange, 4, &maker) == STATUS_OK &&
+               exchange_ready(exchange, 0, size) == STATUS_OK &&
+               exchange_finish(exchange) == STATUS_OK;
+    }
+    double *worst = &total->error[transport->rank];
+    for (size_t i = 0; i < size; i++) {
+        double sum = 4 + (4 * (double)i + 6) / 1000;
+        double error = fabs((double)exchange_results(exchange)[i] - TOTAL_ROUNDS * sum) / sum;
+        *worst = error > *worst ? error : *worst;
+    }
+    exchange_destroy(exchange);
+    return good;
+}
+
+static void test_exchange__bf16_loses_nothing_in_the_long_run(void) {
+    struct total total = {
+        .options = {.leaves = 4, .vector_size = 500, .bucket_size = 200, .wire = EXCHANGE_BF16}};
+    CU_ASSERT_EQUAL(ranks_run_on(&(struct ranks_nodes){{1, 1, 1, 1}}, 4, 0, total_run, &total), 0);
+    for (int r = 0; r < 4; r++) { /* without it: 50 roundings, 0.05 and more */
+        CU_ASSERT_TRUE(total.error[r] > 0 && total.error[r] < 0.008);
+    }
+}
+
 /* Rank 1 waits until rank 0 has had every chance to start its buckets. */
 struct overlap {
     struct exchange_options options;
@@ -214,6 +297,15 @@ static void test_exchange__bytes_are_those_of_the_algorithm(void) {
     options.algorithm = EXCHANGE_NATIVE;
     CU_ASSERT_EQUAL(bytes_of(&options, 3, 5, 64), 4 * 1000);
     CU_ASSERT_EQUAL(bytes_of(&options, 0, 1, 64), 0);
+    /* Half of 500 there and 500 back, of 750 and 3 times 250; 16 floats stay as they are. */
+    options.algorithm = EXCHANGE_TREE;
+    options.wire = EXCHANGE_BF16;
+    CU_ASSERT_EQUAL(bytes_of(&options, 0, 2, 64), 2 * 1000);
+    CU_ASSERT_EQUAL(bytes_of(&options, 2, 4, 2), 2 * 1500);
+    CU_ASSERT_EQUAL(bytes_of(&options, 0, 1, 64), 0);
+    options.exact = 16;
+    CU_ASSERT_EQUAL(bytes_of(&options, 0, 4, 64), 2 * (750 + 3 * (250 + 16)));
+    CU_ASSERT_EQUAL(bytes_of(&options, 1, 4, 64), 2 * (750 + 16 + 3 * 250));
 }
 
 /* On nodes of 2 and 2: two columns of 500, each halved between two ranks. On nodes of 3 and 1:
@@ -334,7 +426,9 @@ TEST_MAIN("exchange", TEST(test_exchange__sums_by_the_tree_for_any_ranks),
     TEST(test_exchange__sums_by_the_tree_on_any_nodes),
     TEST(test_exchange__sums_by_the_tree_whatever_the_delays),
     TEST(test_exchange__sums_large_vectors), TEST(test_exchange__ring_gives_other_bits),
-    TEST(test_exchange__native_sums_are_sums), TEST(test_exchange__buckets_are_in_flight_together),
+    TEST(test_exchange__native_sums_are_sums), TEST(test_exchange__bf16_is_rounded_and_fed_back),
+    TEST(test_exchange__bf16_loses_nothing_in_the_long_run),
+    TEST(test_exchange__buckets_are_in_flight_together),
     TEST(test_exchange__bytes_are_those_of_the_algorithm), TEST(test_exchange__bytes_of_nodes),
     TEST(test_exchange__a_thread_moves_it_on), TEST(test_exchange__flushes_denormals),
     TEST(test_exchange__refuses_what_cannot_be))

@@ -165,6 +165,38 @@ static void test_step__native_sums_train_alike(void) {
     }
 }
 
+/* In bf16 between nodes: weights near those of the tree, the same on all ranks, and the same bits
+ * wherever the leaves lie on the same nodes. */
+static void test_step__bf16_depends_on_nodes_alone(void) {
+    static const char *const texts[] = {NULL, "lars: {trust: 0.02}"};
+    for (int o = 0; o < 2; o++) {
+        const struct training plain = {
+            .bucket = 1 << 20, .momentum = 0.9, .optimizer = texts[o], .clip_norm = o};
+        struct training one = plain, two = plain;
+        two.wire = EXCHANGE_BF16;
+        two.nodes = (struct ranks_nodes){{1, 1}};
+        training_run(&one, 1);
+        training_run(&two, 2);
+        CU_ASSERT_TRUE(trainings_difference(&two, &one) > 0);
+        CU_ASSERT_TRUE(trainings_difference(&two, &one) < 0.01 * trainings_size(&one));
+        for (int ranks = 1; ranks <= 4; ranks++) {
+            struct training many = plain;
+            many.wire = EXCHANGE_BF16;
+            many.nodes = (struct ranks_nodes){{ranks, ranks}};
+            many.bucket = ranks % 2 == 1 ? 4096 : 260;
+            many.chunk = ranks % 3;
+            training_run(&many, 2 * ranks);
+            CU_ASSERT_TRUE(trainings_equal(&many, 2 * ranks, &two));
+            for (int r = 0; r < 2 * ranks; r++) {
+                CU_ASSERT_TRUE(many.bytes_right[r]);
+            }
+            training_release(&many);
+        }
+        training_release(&two);
+        training_release(&one);
+    }
+}
+
 static void test_step__buckets_move_below_backward(void) {
     struct training training = {.bucket = 256, .momentum = 0.9};
     training_run(&training, 2);
@@ -306,7 +338,8 @@ TEST_MAIN("step", TEST(test_step__weights_move_and_stay_finite),
     TEST(test_step__same_bits_on_any_nodes),
     TEST(test_step__same_bits_with_statistics_of_the_whole_batch),
     TEST(test_step__the_whole_batch_cannot_be_in_chunks), TEST(test_step__ring_gives_other_weights),
-    TEST(test_step__native_sums_train_alike), TEST(test_step__buckets_move_below_backward),
+    TEST(test_step__native_sums_train_alike), TEST(test_step__bf16_depends_on_nodes_alone),
+    TEST(test_step__buckets_move_below_backward),
     TEST(test_step__loss_that_is_not_finite_stops_all),
     TEST(test_step__rank_that_cannot_read_stops_all),
     TEST(test_step__update_is_descent_along_the_mean), TEST(test_step__refuses_what_cannot_be))

@@ -75,6 +75,7 @@ status worker_init(
         .seed = SEED,
         .algorithm = training->algorithm,
         .progress = training->progress,
+        .wire = training->wire,
         .alone = training->alone,
         .rate = rate_of,
     };
@@ -259,6 +260,15 @@ double trainings_difference(const struct training *a, const struct training *b) 
     for (size_t i = NET_METRICS; i < a->size; i++) {
         largest = fmax(largest, fabs((double)a->weights[0][i] - (double)b->weights[0][i]));
         largest = fmax(largest, fabs((double)a->velocity[i] - (double)b->velocity[i]));
+    }
+    return largest;
+}
+
+double trainings_size(const struct training *a) {
+    double largest = 0;
+    for (size_t i = NET_METRICS; i < a->size; i++) {
+        largest = fmax(largest, fabs((double)a->weights[0][i]));
+        largest = fmax(largest, fabs((double)a->velocity[i]));
     }
     return largest;
 }

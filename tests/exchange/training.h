@@ -26,6 +26,7 @@ struct training {
     size_t bucket;
     enum exchange_algorithm algorithm;
     enum exchange_progress_by progress;
+    enum exchange_wire wire;
     double momentum;
     const char *optimizer; /* NULL: sgd with this momentum */
     double clip_norm;
@@ -74,5 +75,7 @@ status training_copy(float **copy, const float *vector, size_t size);
 bool trainings_equal(const struct training *a, int ranks, const struct training *b);
 /* The largest difference of a weight or its velocity. */
 double trainings_difference(const struct training *a, const struct training *b);
+/* The largest weight or velocity. */
+double trainings_size(const struct training *a);
 
 #endif

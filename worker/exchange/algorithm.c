@@ -10,6 +10,9 @@ const struct algorithm *algorithm_choose(
     if (options->algorithm != EXCHANGE_TREE) {
         return options->algorithm == EXCHANGE_RING ? &algorithm_ring : &algorithm_native;
     }
+    if (options->wire == EXCHANGE_BF16) {
+        return &algorithm_narrow;
+    }
     if (!plan->aligned) {
         return &algorithm_partials;
     }
@@ -79,26 +82,36 @@ static int driver(const struct column *column, const struct plan *plan, int node
     return first + column->number % ranks;
 }
 
-status column_send(struct column *column, const struct plan *plan, int node, int phase,
-    const float *values, size_t count) {
+status column_send_bytes(struct column *column, const struct plan *plan, int node, int phase,
+    const void *bytes, size_t size) {
     struct transport_request *request = &column->requests[column->request_count++];
     *request = (struct transport_request){0};
-    if (count > 0) {
+    if (size > 0) {
         TRY(plan->transport->send(plan->transport, request, driver(column, plan, node),
-            column->tag + phase, values, count * sizeof *values));
+            column->tag + phase, bytes, size));
     }
     return STATUS_OK;
 }
 
-status column_receive(struct column *column, const struct plan *plan, int node, int phase,
-    float *values, size_t count) {
+status column_receive_bytes(
+    struct column *column, const struct plan *plan, int node, int phase, void *bytes, size_t size) {
     struct transport_request *request = &column->requests[column->request_count++];
     *request = (struct transport_request){0};
-    if (count > 0) {
+    if (size > 0) {
         TRY(plan->transport->receive(plan->transport, request, driver(column, plan, node),
-            column->tag + phase, values, count * sizeof *values));
+            column->tag + phase, bytes, size));
     }
     return STATUS_OK;
+}
+
+status column_send(struct column *column, const struct plan *plan, int node, int phase,
+    const float *values, size_t count) {
+    return column_send_bytes(column, plan, node, phase, values, count * sizeof *values);
+}
+
+status column_receive(struct column *column, const struct plan *plan, int node, int phase,
+    float *values, size_t count) {
+    return column_receive_bytes(column, plan, node, phase, values, count * sizeof *values);
 }
 
 status column_test(struct column *column, const struct plan *plan, int count, bool *done) {

@@ -18,6 +18,7 @@ struct plan {
     int node, nodes, leaves;
     const int *node_first;   /* [nodes + 1]: the ranks of a node */
     size_t grain;            /* cuts are made at multiples of it */
+    size_t exact;            /* elements of the vector that are never rounded: the first */
     int *first_leaf;         /* [nodes + 1] */
     struct subtree *subtree; /* the maximal subtrees of all nodes, from left to right */
     int *first_subtree;      /* [nodes + 1]: node n has first_subtree[n] .. [n + 1] - 1 of them */
@@ -38,7 +39,10 @@ struct column {
     float
         *partial[TREE_SUBTREES_LIMIT]; /* where it begins in the node's partial sums: overwritten */
     float *out;                        /* and in the vector of results */
-    int tag;                           /* first of ALGORITHM_TAGS tags */
+    /* With bf16 on the wire, where it begins in what was left out; and how many are not rounded. */
+    float *residual, *owed;
+    size_t exact;
+    int tag; /* first of ALGORITHM_TAGS tags */
     float *scratch;
     struct transport_request *requests;
     int request_count; /* in use */
@@ -70,6 +74,8 @@ struct algorithm {
 extern const struct algorithm algorithm_halving, algorithm_doubling;
 /* Any number of nodes: every node sends its partials to the owners of the slices. */
 extern const struct algorithm algorithm_partials;
+/* Any number of nodes, in bf16. */
+extern const struct algorithm algorithm_narrow;
 /* Other sums: for comparison, and MPI's own. */
 extern const struct algorithm algorithm_ring, algorithm_native;
 
@@ -99,6 +105,11 @@ status column_send(struct column *column, const struct plan *plan, int node, int
     const float *values, size_t count);
 status column_receive(struct column *column, const struct plan *plan, int node, int phase,
     float *values, size_t count);
+/* The same with `size` bytes. */
+status column_send_bytes(struct column *column, const struct plan *plan, int node, int phase,
+    const void *bytes, size_t size);
+status column_receive_bytes(
+    struct column *column, const struct plan *plan, int node, int phase, void *bytes, size_t size);
 /* Whether the first `count` requests are complete. */
 status column_test(struct column *column, const struct plan *plan, int count, bool *done);
 /* Takes all requests, complete, for use again. */

@@ -96,21 +96,37 @@ static int64_t ring_floats(const struct job *job, int64_t size) {
     return floats;
 }
 
-static int64_t column_floats(
-    const struct exchange_options *options, const struct job *job, int64_t size) {
+/* All but the own slice of the sums to their owners, then the own slice of the results to all
+ * others. The first `exact` elements are twice as long. */
+static int64_t narrow_bytes(const struct job *job, int64_t size, int64_t exact) {
+    int64_t from = slices_before(job, size, job->node, job->nodes);
+    int64_t own = slice(job, size, job->node, job->nodes);
+    int64_t own_exact = exact < from ? 0 : exact - from < own ? exact - from : own;
+    int64_t halves = size + exact - own - own_exact + (own + own_exact) * (job->nodes - 1);
+    return halves * 2;
+}
+
+/* A column that begins at element `from`. */
+static int64_t column_bytes(
+    const struct exchange_options *options, const struct job *job, int64_t from, int64_t size) {
+    const int64_t bytes = (int64_t)sizeof(float);
     if (size == 0) {
         return 0;
     }
+    if (options->wire == EXCHANGE_BF16) {
+        int64_t exact = (int64_t)options->exact - from;
+        return narrow_bytes(job, size, exact < 0 ? 0 : exact < size ? exact : size);
+    }
     if (options->algorithm == EXCHANGE_NATIVE) {
-        return size; /* what the transport is given */
+        return bytes * size; /* what the transport is given */
     }
     if (options->algorithm == EXCHANGE_RING) {
-        return ring_floats(job, size);
+        return bytes * ring_floats(job, size);
     }
     if (!job->equals) {
-        return partials_floats(job, size);
+        return bytes * partials_floats(job, size);
     }
-    return halving_floats(job, size, size > (int64_t)options->small_bucket);
+    return bytes * halving_floats(job, size, size > (int64_t)options->small_bucket);
 }
 
 int64_t exchange_bytes(
@@ -135,13 +151,14 @@ int64_t exchange_bytes(
         return 0;
     }
     job.equals = have_equal_leaves(&job);
-    int64_t floats = 0, all = (int64_t)options->vector_size;
+    int64_t bytes = 0, all = (int64_t)options->vector_size;
     int64_t most = ((int64_t)options->bucket_size + job.grain - 1) / job.grain * job.grain;
     for (int64_t left = all, size; left > 0; left -= size) {
         size = left < most ? left : most;
         for (int c = map->rank - map->first[job.node]; c < columns; c += ranks) {
-            floats += column_floats(options, &job, slice(&job, size, c, columns));
+            bytes += column_bytes(options, &job, all - left + slices_before(&job, size, c, columns),
+                slice(&job, size, c, columns));
         }
     }
-    return floats * (int64_t)sizeof(float);
+    return bytes;
 }

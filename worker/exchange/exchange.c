@@ -38,6 +38,9 @@ static status check(const struct exchange_options *options, int ranks) {
     if (options->bucket_size < 1 || options->bucket_size > limit) {
         FAIL(STATUS_USAGE, "a bucket of %zu floats: must be 1 to %zu", options->bucket_size, limit);
     }
+    if (options->wire != EXCHANGE_FLOAT32 && options->algorithm != EXCHANGE_TREE) {
+        FAIL(STATUS_USAGE, "bf16 on the wire is for sums by the tree alone");
+    }
     return STATUS_OK;
 }
 
@@ -85,6 +88,7 @@ static status take_plan(struct exchange *exchange, struct transport *transport) 
         .leaves = exchange->options.leaves,
         .node_first = alone ? exchange->ranks : transport->node_first,
         .grain = exchange->options.grain,
+        .exact = exchange->options.exact,
     };
     for (int n = 0; n < plan->nodes; n++) {
         int ranks = plan->node_first[n + 1] - plan->node_first[n];
@@ -152,6 +156,7 @@ status exchange_create(struct exchange **exchange, struct transport *transport,
     TRY_TO(failed, result, take_node(own, transport));
     TRY_TO(failed, result, take_plan(own, transport));
     TRY_TO(failed, result, take_slots(own));
+    TRY_TO(failed, result, exchange_take_left(own));
     TRY_TO(failed, result, take_thread(own));
     *exchange = own;
     return STATUS_OK;
@@ -165,6 +170,8 @@ void exchange_destroy(struct exchange *exchange) {
         return;
     }
     progress_thread_stop(exchange->thread);
+    arena_release(&exchange->residual);
+    arena_release(&exchange->owed);
     free(exchange->requests);
     free(exchange->scratch);
     free(exchange->strips);
@@ -246,6 +253,9 @@ static void start_task(struct exchange *exchange, struct slot *slot, size_t task
         .scratch = slot->column.scratch,
         .requests = slot->column.requests,
     };
+    if (exchange_left_count(exchange) > 0) {
+        exchange_place_left(&slot->column, exchange, range.from);
+    }
     int subtrees = plan->first_subtree[plan->node + 1] - plan->first_subtree[plan->node];
     for (int s = 0; s < subtrees; s++) {
         slot->column.partial[s] = exchange->node.home[s] + range.from;

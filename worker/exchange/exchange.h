@@ -41,11 +41,18 @@ enum exchange_progress_by {
                         it */
 };
 
+/* What goes between nodes. bf16 breaks the promise too: the bits then depend on how the leaves lie
+ * on nodes, though on nothing else. It is for the tree alone, whose sums inside a node stay as they
+ * are, and for makers that go on from what the results were (narrow.c). */
+enum exchange_wire { EXCHANGE_FLOAT32, EXCHANGE_BF16 };
+
 #define EXCHANGE_SMALL_BUCKET 2048 /* 8 KiB: the time of such a message is latency */
 
 struct exchange_options {
     enum exchange_algorithm algorithm;
     enum exchange_progress_by progress;
+    enum exchange_wire wire;
+    size_t exact;       /* with bf16, the first so many elements go as they are */
     int leaves;         /* M */
     size_t vector_size; /* floats */
     size_t bucket_size; /* floats a bucket, at least 1, and below 2 GiB; rounded up to `grain` */
@@ -123,6 +130,15 @@ status exchange_spread(struct exchange *exchange);
 /* [all] Brings all of it to all: to *whole, which is the place of partial sums, good until the next
  * step and the same memory for ranks that share it. */
 status exchange_assemble(struct exchange *exchange, float **whole, const float *vector);
+
+/* What bf16 on the wire has left out, which belongs to a checkpoint: vector 0 what owners owe to
+ * the results, vector 1 + n what node n has not sent of its sums. 0 vectors where all goes as it
+ * is. [all] Collects and deals them as above. */
+int exchange_left_count(const struct exchange *exchange);
+status exchange_collect_left(
+    struct exchange *exchange, float *packed, int vector, size_t from, size_t to);
+status exchange_deal_left(
+    struct exchange *exchange, const float *packed, int vector, size_t from, size_t to);
 
 /* Columns now under way, and the most that ever were at one time. Not while a thread is at it. */
 int exchange_in_flight(const struct exchange *exchange);

@@ -28,8 +28,10 @@ struct exchange {
     struct plan plan;
     struct exchange_options options;
     struct node node;
-    char *problem; /* why no memory is shared; or NULL */
-    int *ranks;    /* [ranks + 1]: first ranks of nodes of one */
+    struct arena residual, owed; /* with bf16 on the wire: whole vectors, of which the own columns,
+                                    and the own pieces, count */
+    char *problem;               /* why no memory is shared; or NULL */
+    int *ranks;                  /* [ranks + 1]: first ranks of nodes of one */
     /* A bucket has `columns`; this rank drives `own` of them in each, its rank on the node and
      * every node_ranks-th from there. Its tasks are numbered by bucket, then column; task t runs in
      * slot t % slots. */
@@ -56,6 +58,12 @@ struct range exchange_column(const struct exchange *exchange, size_t bucket, int
 
 /* Moves everything on as far as it goes without waiting: who has the exchange calls it. */
 status exchange_advance(struct exchange *exchange);
+
+/* exchange_left.c: the memory of what bf16 on the wire has left out, where it does, and a column's
+ * place in it. */
+status exchange_take_left(struct exchange *exchange);
+void exchange_place_left(struct column *column, const struct exchange *exchange, size_t from);
+float *exchange_left_vector(const struct exchange *exchange, int vector);
 
 /* exchange_add.c: the passes over memory, on all threads. */
 

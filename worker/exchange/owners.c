@@ -26,6 +26,19 @@ static int owner_of(size_t *end, const struct exchange *exchange, int node, size
     return first + column % ranks;
 }
 
+/* The rank that drives the column of element `at` on `node`, and where the column ends. */
+static int driver_of(size_t *end, const struct exchange *exchange, int node, size_t at) {
+    const struct plan *plan = &exchange->plan;
+    int column = 0;
+    struct range range;
+    do {
+        range = exchange_column(exchange, at / exchange->options.bucket_size, column++);
+    } while (at >= range.to);
+    *end = range.to;
+    int first = plan->node_first[node], ranks = plan->node_first[node + 1] - first;
+    return first + (column - 1) % ranks;
+}
+
 /* Brings values of one rank to another, which may be the same. */
 static status bring(struct transport *transport, float *to_values, const float *from_values,
     int from, int to, size_t count) {
@@ -68,6 +81,35 @@ status exchange_deal(
             }
             last = owner;
         }
+    }
+    return STATUS_OK;
+}
+
+/* Vector 0 of what was left out lies with owners, any other with the drivers of one node. */
+static int left_of(size_t *end, const struct exchange *exchange, int vector, size_t at) {
+    return vector == 0 ? owner_of(end, exchange, 0, at) : driver_of(end, exchange, vector - 1, at);
+}
+
+status exchange_collect_left(
+    struct exchange *exchange, float *packed, int vector, size_t from, size_t to) {
+    const float *left = exchange_left_vector(exchange, vector);
+    for (size_t at = from, end; at < to; at = end) {
+        int rank = left_of(&end, exchange, vector, at);
+        end = end < to ? end : to;
+        TRY(bring(exchange->plan.transport, packed == NULL ? NULL : packed + (at - from), left + at,
+            rank, 0, end - at));
+    }
+    return STATUS_OK;
+}
+
+status exchange_deal_left(
+    struct exchange *exchange, const float *packed, int vector, size_t from, size_t to) {
+    float *left = exchange_left_vector(exchange, vector);
+    for (size_t at = from, end; at < to; at = end) {
+        int rank = left_of(&end, exchange, vector, at);
+        end = end < to ? end : to;
+        TRY(bring(exchange->plan.transport, left + at, packed == NULL ? NULL : packed + (at - from),
+            0, rank, end - at));
     }
     return STATUS_OK;
 }

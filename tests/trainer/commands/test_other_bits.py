@@ -4,6 +4,7 @@ same ranks they still give the same bits, resumed or not."""
 import filecmp
 import json
 import os
+import shutil
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "support"))
@@ -73,6 +74,73 @@ class Native(OtherBits):
         self.train("parts", 3, *LONG, self.NATIVE, "train.epochs=3")
         self.train("parts", 3, *LONG, self.NATIVE, "--resume")
         self.assert_same("whole", "parts", 6 * STEPS)
+
+    def test_whoever_resumes_with_another_algorithm_is_refused(self):
+        self.train("run", 2, self.NATIVE)
+        done = self.train("run", 2, "--resume", "train.epochs=3", code=2)
+        self.assertIn("exchange.algorithm is tree here and native in", done.stderr)
+
+
+class Wire(OtherBits):
+    BF16 = "exchange.wire=bf16"
+
+    def sent(self, run):
+        return sum(rank["bytes_sent"] for rank in self.events(run, "ranks")[-1]["ranks"])
+
+    def test_halves_the_bytes_and_trains_alike(self):
+        self.train("tree", 1, *LONG)
+        for ranks in (2, 4):
+            wide, narrow = f"float32-{ranks}", f"bf16-{ranks}"
+            self.train(wide, ranks, *LONG)
+            self.train(narrow, ranks, *LONG, self.BF16)
+            self.assert_learns(narrow)
+            self.assert_bytes(narrow)
+            self.assert_near("tree", narrow, 6 * STEPS, 5e-3)
+            self.assert_named(narrow, 6 * STEPS, "exchange.wire", "bf16")
+            # All but agreements and sums of the loss, which are small beside the weights.
+            self.assertGreater(self.sent(narrow), 0.5 * self.sent(wide))
+            self.assertLess(self.sent(narrow), 0.6 * self.sent(wide))
+
+    def test_bits_depend_on_nodes_alone(self):
+        self.train("one", 2, *LONG, self.BF16, nodes="1,1")
+        self.train("other", 4, *LONG, self.BF16, "exchange.bucket=4KiB", "train.threads=2", nodes="2,2")
+        self.assert_same("one", "other", 6 * STEPS)
+
+    def test_on_one_node_it_is_the_tree(self):
+        self.train("one", 1, *LONG, self.BF16)
+        self.train("other", 3, *LONG, self.BF16, nodes="3")
+        self.assert_same("one", "other", 6 * STEPS)
+        self.assertIn("all ranks are on one", self.read("one/log.txt").decode())
+
+    def test_resumed_on_the_same_nodes_it_gives_the_same_bits(self):
+        for optimizer in ("{sgd: {momentum: 0.9}}", "{lars: {trust: 0.02}}"):
+            options = (*LONG, self.BF16, f"train.optimizer={optimizer}", "train.clip_norm=9")
+            self.train("whole", 3, *options, "--resume", nodes="1,1,1")
+            self.train("parts", 3, *options, "train.epochs=3", "--resume", nodes="1,1,1")
+            self.train("parts", 3, *options, "--resume", nodes="1,1,1")
+            self.assert_same("whole", "parts", 6 * STEPS)
+            for run in ("whole", "parts"):
+                shutil.rmtree(self.path(run))
+
+    def test_what_was_left_out_is_in_the_checkpoint(self):
+        self.train("run", 3, self.BF16, nodes="1,2")
+        left = safetensors.Checkpoint(self.checkpoint("run", 2 * STEPS))
+        for vector in ("owed", "node0", "node1"):
+            values = left.numbers(f"exchange.{vector}.linear1.weight")
+            weights = left.numbers("linear1.weight")
+            self.assertGreater(sum(value != 0 for value in values), len(values) // 2, vector)
+            self.assertLess(max(map(abs, values)), 0.1 * max(map(abs, weights)), vector)
+
+    def test_on_other_nodes_it_is_dropped_with_a_word(self):
+        self.train("run", 2, self.BF16, nodes="1,1")
+        done = self.train("run", 3, self.BF16, "--resume", "train.epochs=3", nodes="1,1,1")
+        self.assertIn("of another number of nodes", done.stderr)
+        done = self.train("run", 1, self.BF16, "--resume", "train.epochs=4")
+        self.assertIn("of another number of nodes", done.stderr)
+
+    def test_needs_the_tree(self):
+        self.refuses(2, ["exchange.wire: bf16 needs exchange.algorithm: tree"],
+                     "train", "recipe.yaml", self.BF16, "exchange.algorithm=native")
 
 
 if __name__ == "__main__":
