@@ -2,18 +2,27 @@
 
 #include <string.h>
 
-/* Whether something that comes every so many steps or epochs falls on the end of step `done`. */
-static bool falls_on(int64_t done, int64_t every_steps, int64_t every_epochs, int64_t epoch_steps) {
-    bool by_steps = every_steps > 0 && done % every_steps == 0;
-    bool by_epochs = every_epochs > 0 && done % (every_epochs * epoch_steps) == 0;
-    return done > 0 && (by_steps || by_epochs);
+/* Steps after which all ranks have the same weights: with train.local_steps not all of them. */
+static bool is_joint(const struct recipe *recipe, const struct state *state, int64_t done) {
+    return done % recipe->train.local_steps == 0 || done == state->steps;
+}
+
+/* Whether something that comes every so many steps or epochs falls on the end of step `done`, or on
+ * one since the last joint step, where it could not be. */
+static bool falls_on(const struct recipe *recipe, const struct state *state, int64_t done,
+    int64_t every_steps, int64_t every_epochs) {
+    const int64_t local = recipe->train.local_steps, before = (done - 1) / local * local;
+    const int64_t epochs = every_epochs * state->steps_per_epoch;
+    bool by_steps = every_steps > 0 && done / every_steps > before / every_steps;
+    bool by_epochs = epochs > 0 && done / epochs > before / epochs;
+    return done > 0 && is_joint(recipe, state, done) && (by_steps || by_epochs);
 }
 
 static bool validation_falls_on(
     const struct recipe *recipe, const struct state *state, int64_t done) {
     return recipe->data.validation != NULL &&
-           falls_on(done, recipe->train.validate_every_steps, recipe->train.validate_every_epochs,
-               state->steps_per_epoch);
+           falls_on(recipe, state, done, recipe->train.validate_every_steps,
+               recipe->train.validate_every_epochs);
 }
 
 struct decision coordinator_decide(const struct recipe *recipe, const struct state *state) {
@@ -25,10 +34,11 @@ struct decision coordinator_decide(const struct recipe *recipe, const struct sta
     return (struct decision){
         .step = state->step,
         .rate = schedule_rate(&recipe->train.schedule, &state->schedule, &position),
+        .joint = is_joint(recipe, state, done),
         .validate = validation_falls_on(recipe, state, done),
         .checkpoint =
-            done == state->steps || falls_on(done, recipe->checkpoint.every_steps,
-                                        recipe->checkpoint.every_epochs, state->steps_per_epoch),
+            done == state->steps || falls_on(recipe, state, done, recipe->checkpoint.every_steps,
+                                        recipe->checkpoint.every_epochs),
     };
 }
 

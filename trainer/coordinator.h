@@ -12,7 +12,9 @@
 struct decision {
     int64_t step; /* the step it is for: ranks that drift apart are found here */
     double rate;
-    bool validate, checkpoint; /* after the step */
+    /* After the step: whether all ranks have the same weights, which with train.local_steps are
+     * averaged for it; and what can only be done then, and waits for it. */
+    bool joint, validate, checkpoint;
 };
 
 /* For the step after state->step. */

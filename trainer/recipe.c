@@ -47,6 +47,12 @@ static status check(const struct recipe *recipe) {
         FAIL_AT(node_at(recipe, "exchange", "wire"), STATUS_USAGE,
             "exchange.wire: bf16 needs exchange.algorithm: tree: no other adds up what is rounded");
     }
+    if (recipe->exchange.wire != EXCHANGE_FLOAT32 && train->local_steps > 1) {
+        FAIL_AT(node_at(recipe, "exchange", "wire"), STATUS_USAGE,
+            "exchange.wire: bf16 narrows sums of gradients, and train.local_steps = %" PRId64
+            " sends none: take one of them",
+            train->local_steps);
+    }
     if (train->stop.patience > 0 && recipe->data.validation == NULL && recipe->data.train != NULL) {
         FAIL_AT(node_at(recipe, "train", "stop"), STATUS_USAGE,
             "train.stop.patience needs data.validation");

@@ -46,7 +46,8 @@ struct recipe_train {
     struct recipe_stop stop;
     const char *from; /* checkpoint to take weights from, or NULL */
     struct option_texts from_new;
-    int64_t chunk; /* leaves a pass; 0: all of the rank's */
+    int64_t local_steps; /* between averages of the weights; 1: ranks sum every gradient */
+    int64_t chunk;       /* leaves a pass; 0: all of the rank's */
     int64_t threads;
 };
 

@@ -82,6 +82,10 @@ static const struct option train_options[] = {
         .high = 0.9999999, .flags = BITS | OPTION_ADDED,
         .help = "validation, evaluate and predict use an average of the weights, of which this "
                 "share stays at each step (0: the weights themselves)"},
+    {"local_steps", OPTION_INTEGER, offsetof(struct recipe_train, local_steps), .initial = "1",
+        .low = 1, .high = 1e6, .flags = BITS | OPTION_ADDED,
+        .help = "steps that each rank takes by itself before weights are averaged; more than 1 "
+                "breaks the promise of the same bits"},
     {"schedule", OPTION_CHOICE, offsetof(struct recipe_train, schedule),
         .flags = OPTION_REQUIRED | BITS, .kinds = schedules, .help = "learning rate by step"},
     {"last_batch", OPTION_NAME, offsetof(struct recipe_train, last_batch), .initial = "keep",

@@ -12,6 +12,7 @@ struct step_options recipe_step_options(const struct recipe *recipe, int threads
         .progress = (enum exchange_progress_by)recipe->exchange.progress,
         .algorithm = (enum exchange_algorithm)recipe->exchange.algorithm,
         .wire = (enum exchange_wire)recipe->exchange.wire,
+        .local = recipe->train.local_steps > 1,
         .threads = threads,
         .rate = coordinator_rate,
     };

@@ -29,6 +29,10 @@ static status train_step(struct run *run, struct decision *decision, uint32_t *s
     TRY(step_agree(run->step, mine, *signals, decision, sizeof *decision));
     TRY(step_backward(run->step, signals, decision, sizeof *decision)); /* exchange, update */
 
+    if (decision->joint && run->recipe->train.local_steps > 1) {
+        TRY(step_average(run->step));
+        run->counts.bytes_expected += step_average_bytes(run->step);
+    }
     run->counts.bytes_sent += run->job.transport->bytes_sent - sent;
     run->counts.bytes_expected += step_exchange_bytes(run->step, pictures);
     if (!isfinite(step_get_metrics(run->step).loss)) {
@@ -69,6 +73,10 @@ static status end_step(struct run *run, const struct decision *decision) {
     if (run->state.step % run->state.steps_per_epoch == 0) {
         run_log_epoch(run);
         TRY(run_log_stragglers(run));
+    }
+    if (!decision->joint) { /* a signal waits too: only then there are weights to save */
+        run->stop_signals = 0;
+        return STATUS_OK;
     }
     if (decision->validate && run->stop_signals == 0) {
         TRY(validate(run, &best));

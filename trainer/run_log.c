@@ -53,6 +53,12 @@ static void log_other_bits(struct run *run) {
             exchange->algorithm == EXCHANGE_NATIVE ? "native" : "ring",
             exchange->algorithm == EXCHANGE_NATIVE ? " and on the MPI" : "");
     }
+    if (run->recipe->train.local_steps > 1) {
+        log_line(run->log,
+            "train.local_steps: %" PRId64 ": each rank takes so many steps by itself, then weights "
+            "are averaged: their bits depend on the number of ranks",
+            run->recipe->train.local_steps);
+    }
     if (exchange->wire == EXCHANGE_BF16) {
         log_line(run->log,
             "exchange.wire: bf16: the bits of the weights depend on how the leaves lie on nodes%s",

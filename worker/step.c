@@ -35,6 +35,11 @@ static void sum_over_batch(void *context, double *partial, double *scratch, int 
 }
 
 static status check_batch_sums(const struct step *step) {
+    if (step_is_local(step) && net_batch_sums(step->net) > 0) {
+        FAIL(STATUS_USAGE,
+            "batch norm over the whole batch (sync) cannot be where ranks take steps of their own: "
+            "leave train.local_steps at 1");
+    }
     if (step->passes > 1 && step->optimizer != NULL && net_batch_sums(step->net) > 0) {
         FAIL(STATUS_USAGE,
             "batch norm over the whole batch (sync) cannot run it in %d passes: leave train.chunk "
@@ -59,7 +64,7 @@ static status check(const struct step_options *options) {
 
 static status create_exchanges(struct step *step) {
     const struct step_options *options = &step->options;
-    struct exchange_options metrics = {
+    step->metric_options = (struct exchange_options){
         .leaves = options->leaves,
         .vector_size = NET_METRICS,
         .bucket_size = NET_METRICS,
@@ -68,15 +73,16 @@ static status create_exchanges(struct step *step) {
         .alone = true, /* so few that it is all latency */
     };
     size_t bucket = options->bucket / sizeof(float);
-    bool norms = step->optimizer != NULL && optimizer_rounds(step->optimizer) > 0;
-    TRY(exchange_create(&step->metrics, step->transport, &metrics));
+    bool local = step_is_local(step);
+    bool norms = step->optimizer != NULL && !local && optimizer_rounds(step->optimizer) > 0;
+    TRY(exchange_create(&step->metrics, step->transport, &step->metric_options));
     if (step->optimizer != NULL) {
         step->gradient_options = (struct exchange_options){
             .algorithm = options->algorithm,
-            .progress = options->progress,
+            .progress = local ? EXCHANGE_INLINE : options->progress,
             .wire = options->wire,
             .exact = NET_METRICS,
-            .leaves = options->leaves,
+            .leaves = local ? step_average_leaves(step->transport->ranks) : options->leaves,
             .vector_size = step->vector_size,
             .bucket_size = bucket < step->vector_size ? bucket : step->vector_size,
             /* What is measured is measured by one owner, block by block, before any update. */
@@ -102,8 +108,24 @@ static void touch_pieces(struct step *step) {
     }
 }
 
+/* The weights that all ranks of a node have together are in the exchange; of its own pieces a rank
+ * has the optimizer's vectors. With steps of its own it has everything for itself. */
+static status place_weights(struct step *step) {
+    struct exchange_map map = exchange_get_map(step->gradients);
+    bool first = false; /* of those who have the weights together */
+    if (step_is_local(step)) {
+        optimizer_touch(step->optimizer, 0, step->vector_size);
+        return STATUS_OK;
+    }
+    for (int n = 0; n < map.nodes; n++) {
+        first = first || map.first[n] == step->transport->rank;
+    }
+    net_move_weights(step->net, exchange_results(step->gradients), first);
+    touch_pieces(step);
+    return step_take_norms(step);
+}
+
 static status take_memory(struct step *step) {
-    struct transport *transport = step->transport;
     TRY(step_plan_passes(step));
     TRY(check_batch_sums(step));
     TRY(create_exchanges(step)); /* checks leaves and ranks */
@@ -113,17 +135,7 @@ static status take_memory(struct step *step) {
             step->gradient_buffer[b] = exchange_vector(step->gradients, b);
         }
     }
-    if (step->gradients != NULL) {
-        struct exchange_map map = exchange_get_map(step->gradients);
-        bool first = false; /* of those who have the weights together */
-        for (int n = 0; n < map.nodes; n++) {
-            first = first || map.first[n] == transport->rank;
-        }
-        net_move_weights(step->net, exchange_results(step->gradients), first);
-        touch_pieces(step);
-        TRY(step_take_norms(step));
-    }
-    return STATUS_OK;
+    return step->gradients != NULL ? place_weights(step) : STATUS_OK;
 }
 
 status step_create(struct step **step, struct net *net, struct optimizer *optimizer,
@@ -253,6 +265,10 @@ static status move_on(struct step *step) {
             .step = step->number,
         };
     }
+    if (step_is_local(step)) { /* nothing of the gradient goes to others */
+        step->handed = step->final;
+        return STATUS_OK;
+    }
     if (step->final > step->handed) {
         size_t from = step->handed;
         step->handed = step->final;
@@ -305,6 +321,9 @@ static status wait_for_agreement(struct step *step) {
 static status wait_for_all(struct step *step) {
     TRY(step->result);
     TRY(wait_for_agreement(step));
+    if (step_is_local(step)) {
+        return step_update_own(step);
+    }
     TRY(step_measure_norms(step));
     return exchange_finish(step->gradients);
 }
@@ -321,7 +340,8 @@ static struct step_metrics metrics_of(const float *sum, int64_t pictures) {
 status step_backward(struct step *step, uint32_t *flags, void *decision, size_t decision_size) {
     double start = seconds();
     const struct exchange_maker maker = {.make = make_weights, .context = step};
-    step->result = exchange_begin(step->gradients, step->pictures, &maker);
+    step->result =
+        step_is_local(step) ? STATUS_OK : exchange_begin(step->gradients, step->pictures, &maker);
     if (step->result == STATUS_OK && step_meets(step)) { /* all begin it or none */
         step->result = wait_for_agreement(step);
     }
@@ -340,7 +360,8 @@ status step_backward(struct step *step, uint32_t *flags, void *decision, size_t 
     status result = wait_for_all(step);
     step->times.waiting += seconds() - computed;
     TRY(result);
-    step->sums = metrics_of(exchange_results(step->gradients), step->pictures);
+    step->sums = metrics_of(
+        exchange_results(step_is_local(step) ? step->metrics : step->gradients), step->pictures);
     if (flags != NULL) {
         *flags = step->flags;
     }
@@ -418,10 +439,16 @@ static int64_t batch_bytes(const struct step *step, int64_t pictures) {
                                                        leaves, filled, net_batch_sums(step->net));
 }
 
+static int64_t metrics_bytes(const struct step *step, int64_t pictures) {
+    const struct exchange_map map = exchange_get_map(step->metrics);
+    return exchange_bytes(&step->metric_options, &map, pictures);
+}
+
 int64_t step_exchange_bytes(const struct step *step, int64_t pictures) {
     const struct exchange_map map = exchange_get_map(step->gradients);
     return agreement_bytes(map.ranks) + step_norms_bytes(step) + batch_bytes(step, pictures) +
-           exchange_bytes(&step->gradient_options, &map, pictures);
+           (step_is_local(step) ? metrics_bytes(step, pictures)
+                                : exchange_bytes(&step->gradient_options, &map, pictures));
 }
 
 const char *step_problem(const struct step *step) {

@@ -30,6 +30,8 @@ struct step_options {
     enum exchange_algorithm algorithm;
     enum exchange_progress_by progress;
     enum exchange_wire wire;
+    /* Ranks take steps of their own, until step_average: see there. */
+    bool local;
     bool alone;  /* share no memory with other ranks of the node */
     int threads; /* of this rank; 0: 1 */
     /* The learning rate that a decision of rank 0 carries. */
@@ -84,6 +86,15 @@ status step_agree(
  * the flags of all ranks, or-ed, and the decision of rank 0. */
 status step_backward(struct step *step, uint32_t *flags, void *decision, size_t decision_size);
 
+/* [all] With `local`, every step updates the rank's own weights by the mean gradient of its own
+ * pictures, with its own state of the optimizer and norms of its own gradient; only the metrics are
+ * summed over all ranks. This makes weights, running statistics and the optimizer's vectors the
+ * same on all ranks again: their means, weighted by the pictures that each rank has seen since the
+ * last call (local SGD: Stich 2019; Lin, Stich, Patel, Jaggi 2020; with momentum averaged too: Yu,
+ * Jin, Yang 2019). Validation and checkpoints want that done before. */
+status step_average(struct step *step);
+int64_t step_average_bytes(const struct step *step); /* that this rank sends for it */
+
 /* Sums over pictures and over all ranks; the same on every rank. */
 struct step_metrics {
     int64_t pictures, correct, correct_5;
@@ -124,7 +135,7 @@ status step_serve(struct step *step);
  * step. */
 status step_assemble(struct step *step, float **whole, int vector);
 
-/* [all] Brings rank 0's weights to all ranks. */
+/* [all] Brings rank 0's weights to all ranks, and with `local` its vectors of the optimizer. */
 status step_spread_weights(struct step *step);
 
 /* Why ranks of a node share no memory though they were to; NULL: nothing went wrong. */

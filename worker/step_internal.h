@@ -33,7 +33,7 @@ struct step {
     float *gradient_buffer[TREE_SUBTREES_LIMIT], *metric_buffer[TREE_SUBTREES_LIMIT];
     float **buffer; /* one of these */
     struct exchange *gradients, *metrics;
-    struct exchange_options gradient_options;
+    struct exchange_options gradient_options, metric_options;
     double *other_norms; /* room to add up what optimizers measure */
     struct agreement *agreement;
     /* Where layers sum over the whole batch (net_batch_sums): */
@@ -54,6 +54,7 @@ struct step {
     size_t final, handed; /* floats of the gradient that are final, and that the exchange has */
     status result;        /* of what moved on below backward */
     struct optimizer_step update;
+    int64_t own_pictures, all_pictures; /* since the last average; of all ranks */
     char vector_name[32];
     struct step_metrics sums;
     struct step_times times;
@@ -79,6 +80,14 @@ size_t step_pass_offset(const struct step *step);
 /* Adds up elements [from, to) of the partials that the pass has completed. The caller sets
  * partials.folds = 0 when all of the vector is done. */
 void step_do_folds(const struct step *step, size_t from, size_t to);
+
+/* step_local.c: whether ranks take steps of their own; the leaves of the exchange that takes their
+ * average; the update of such a step, and [all] the sum of its metrics; [all] rank 0's weights and
+ * vectors for all. */
+bool step_is_local(const struct step *step);
+int step_average_leaves(int ranks);
+status step_update_own(struct step *step);
+status step_spread_own(struct step *step);
 
 /* step_norms.c: what an optimizer measures of the whole gradient before it updates anything, each
  * owner its pieces; nothing for those that do not. */

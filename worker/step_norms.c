@@ -9,9 +9,9 @@ status step_take_norms(struct step *step) {
     return MEMORY_ALLOCATE(&step->other_norms, count);
 }
 
-/* By MPI's own sum every rank has, and measures, everything. */
+/* By MPI's own sum, and in steps of its own, every rank has, and measures, everything. */
 static bool measures_all(const struct step *step) {
-    return step->options.algorithm == EXCHANGE_NATIVE;
+    return step->options.algorithm == EXCHANGE_NATIVE || step_is_local(step);
 }
 
 static void measure_pieces(struct step *step, int round, const float *sums) {

@@ -2,6 +2,8 @@
  */
 #include "worker/step_internal.h"
 
+#include "worker/exchange/vector.h"
+
 #include <stdio.h>
 
 enum service { SERVICE_END, SERVICE_COLLECT, SERVICE_DEAL };
@@ -31,6 +33,17 @@ const char *step_vector_name(struct step *step, int vector) {
     return step->vector_name;
 }
 
+static status carry_out_alone(
+    struct step *step, float *packed, float *vector, const struct order *order) {
+    size_t from = (size_t)order->from, count = (size_t)(order->to - order->from);
+    if (step->transport->rank == 0 && order->service == SERVICE_COLLECT) {
+        vector_copy(packed, vector + from, count);
+    } else if (step->transport->rank == 0) {
+        vector_copy(vector + from, packed, count);
+    }
+    return STATUS_OK;
+}
+
 static status carry_out(struct step *step, float *packed, const struct order *order) {
     size_t from = (size_t)order->from, to = (size_t)order->to;
     int left = order->vector - optimizer_vector_count(step->optimizer);
@@ -40,6 +53,9 @@ static status carry_out(struct step *step, float *packed, const struct order *or
                    : exchange_deal_left(step->gradients, packed, left, from, to);
     }
     float *vector = optimizer_vector(step->optimizer, order->vector);
+    if (step_is_local(step)) { /* all is with everyone, or will be by step_spread_weights */
+        return carry_out_alone(step, packed, vector, order);
+    }
     return order->service == SERVICE_COLLECT
                ? exchange_collect(step->gradients, packed, vector, from, to)
                : exchange_deal(step->gradients, vector, packed, from, to);
@@ -81,9 +97,13 @@ status step_serve(struct step *step) {
 }
 
 status step_spread_weights(struct step *step) {
-    return exchange_spread(step->gradients);
+    return step_is_local(step) ? step_spread_own(step) : exchange_spread(step->gradients);
 }
 
 status step_assemble(struct step *step, float **whole, int vector) {
+    if (step_is_local(step)) {
+        *whole = optimizer_vector(step->optimizer, vector);
+        return STATUS_OK;
+    }
     return exchange_assemble(step->gradients, whole, optimizer_vector(step->optimizer, vector));
 }

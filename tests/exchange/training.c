@@ -76,6 +76,7 @@ status worker_init(
         .algorithm = training->algorithm,
         .progress = training->progress,
         .wire = training->wire,
+        .local = training->local_steps > 0,
         .alone = training->alone,
         .rate = rate_of,
     };
@@ -142,8 +143,13 @@ status worker_step(
     TRY(step_agree(worker->step, mine, 1u << transport->rank, &rate, sizeof rate));
     TRY(step_backward(worker->step, &flags, &rate, sizeof rate));
     training->metrics[transport->rank][number] = step_get_metrics(worker->step);
-    if (flags != (1u << transport->ranks) - 1 ||
-        transport->bytes_sent - sent != step_exchange_bytes(worker->step, pictures)) {
+    int64_t expected = step_exchange_bytes(worker->step, pictures);
+    if (training->local_steps > 0 &&
+        ((number + 1) % training->local_steps == 0 || number + 1 == STEPS)) {
+        TRY(step_average(worker->step));
+        expected += step_average_bytes(worker->step);
+    }
+    if (flags != (1u << transport->ranks) - 1 || transport->bytes_sent - sent != expected) {
         training->bytes_right[transport->rank] = false;
     }
     return STATUS_OK;

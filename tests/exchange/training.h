@@ -27,6 +27,7 @@ struct training {
     enum exchange_algorithm algorithm;
     enum exchange_progress_by progress;
     enum exchange_wire wire;
+    int local_steps; /* of their own, between averages; 0: none */
     double momentum;
     const char *optimizer; /* NULL: sgd with this momentum */
     double clip_norm;

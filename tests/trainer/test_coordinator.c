@@ -32,6 +32,27 @@ static void test_coordinator__cadences_fall_on_ends_of_steps_and_epochs(void) {
     recipe_release(&recipe);
 }
 
+/* What falls on a step of its own waits for the next joint one, once. */
+static void test_coordinator__what_is_due_waits_for_a_joint_step(void) {
+    struct recipe recipe;
+    parse(&recipe, "train: {batch: 4, leaf: 1, schedule: {constant: {rate: 1}}, "
+                   "validate_every_epochs: 1, local_steps: 4}\n"
+                   "checkpoint: {every_epochs: 0, every_steps: 3}\n");
+    struct state state;
+    state_init(&state, 26, 5);
+    /* Epochs end after 5, 10, 15, 20 and 25; checkpoints are due after 3, 6, 9, ... */
+    const bool validate[] = {[8] = true, [12] = true, [16] = true, [20] = true, [26] = true};
+    for (state.step = 0; state.step < 26; state.step++) {
+        const struct decision decision = coordinator_decide(&recipe, &state);
+        int64_t done = state.step + 1;
+        bool joint = done % 4 == 0 || done == 26;
+        CU_ASSERT_EQUAL(decision.joint, joint);
+        CU_ASSERT_EQUAL(decision.validate, validate[done]);
+        CU_ASSERT_EQUAL(decision.checkpoint, joint);
+    }
+    recipe_release(&recipe);
+}
+
 static void test_coordinator__rate_is_that_of_the_schedule(void) {
     struct recipe recipe;
     parse(
@@ -99,6 +120,7 @@ static void test_coordinator__a_stopped_run_owes_the_validation_it_left_out(void
 }
 
 TEST_MAIN("coordinator", TEST(test_coordinator__cadences_fall_on_ends_of_steps_and_epochs),
+    TEST(test_coordinator__what_is_due_waits_for_a_joint_step),
     TEST(test_coordinator__rate_is_that_of_the_schedule),
     TEST(test_coordinator__stops_when_nothing_gets_better),
     TEST(test_coordinator__less_loss_is_better),

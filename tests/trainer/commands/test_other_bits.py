@@ -5,7 +5,10 @@ import filecmp
 import json
 import os
 import shutil
+import signal
+import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "support"))
 import bench  # noqa: E402
@@ -25,7 +28,8 @@ class OtherBits(bench.Bench):
 
     def events(self, run, kind):
         with open(self.path(run, "metrics.jsonl"), encoding="utf-8") as file:
-            return [event for event in map(json.loads, file) if event["event"] == kind]
+            lines = [line for line in file if line.endswith("\n")]
+        return [event for event in map(json.loads, lines) if event["event"] == kind]
 
     def checkpoint(self, run, step):
         return self.path(run, "checkpoints", f"step-{step:09d}.safetensors")
@@ -141,6 +145,63 @@ class Wire(OtherBits):
     def test_needs_the_tree(self):
         self.refuses(2, ["exchange.wire: bf16 needs exchange.algorithm: tree"],
                      "train", "recipe.yaml", self.BF16, "exchange.algorithm=native")
+
+
+class LocalSteps(OtherBits):
+    LOCAL = "train.local_steps=4"  # of twelve, two an epoch
+
+    def test_trains_and_is_named(self):
+        self.train("joint", 1, *LONG)
+        for ranks in (1, 2, 3, 4):
+            run = f"local-{ranks}"
+            self.train(run, ranks, *LONG, self.LOCAL, nodes="1,2,1")
+            self.assert_learns(run)
+            self.assert_bytes(run)
+            self.assert_named(run, 6 * STEPS, "train.local_steps", "4")
+            self.assert_near("joint", run, 6 * STEPS, 0.1)
+        self.assert_near("joint", "local-1", 6 * STEPS, 1e-9)  # whose steps are all the steps
+
+    def test_what_is_due_waits_for_the_next_average(self):
+        self.train("run", 2, "train.epochs=5", self.LOCAL, "checkpoint.every_epochs=1",
+                   "data.validation=data/train")
+        steps = [4, 8, 10]
+        self.assertEqual([event["step"] for event in self.events("run", "validation")], steps)
+        self.assertEqual(sorted(int(name[5:14]) for name in os.listdir(self.path("run/checkpoints"))
+                                if name.startswith("step-")), steps)
+        self.assertEqual(len(self.events("run", "epoch")), 5)
+
+    def test_resumed_on_the_same_ranks_it_gives_the_same_bits(self):
+        for optimizer in ("{sgd: {momentum: 0.9}}", "{lamb: {weight_decay: 0.01}}"):
+            options = (*LONG, self.LOCAL, f"train.optimizer={optimizer}", "train.ema=0.9")
+            self.train("whole", 3, *options, "--resume")
+            self.train("parts", 3, *options, "train.steps=8", "--resume")
+            self.train("parts", 3, *options, "--resume")
+            self.assert_same("whole", "parts", 6 * STEPS)
+            for run in ("whole", "parts"):
+                shutil.rmtree(self.path(run))
+
+    def test_a_signal_waits_for_the_next_average(self):
+        command = ["mpirun", "-n", "2", bench.PROGRAM, "train", "recipe.yaml", "--oversubscribe",
+                   "--run", "run", "train.steps=100000", self.LOCAL, "checkpoint.every_epochs=0"]
+        job = subprocess.Popen(command, cwd=self.folder, env=bench.environment(),
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
+        limit = time.monotonic() + bench.TIMEOUT
+        while time.monotonic() < limit and not (
+                os.path.exists(self.path("run", "metrics.jsonl")) and self.events("run", "step")):
+            time.sleep(0.05)
+        job.send_signal(signal.SIGUSR1)
+        job.wait(bench.TIMEOUT)
+        names = [name for name in os.listdir(self.path("run/checkpoints")) if name.startswith("step-")]
+        self.assertEqual(len(names), 1, names)
+        self.assertEqual(int(names[0][5:14]) % 4, 0, names)
+
+    def test_refuses_what_makes_no_sense(self):
+        self.refuses(2, ["exchange.wire: bf16", "train.local_steps = 4"],
+                     "train", "recipe.yaml", self.LOCAL, "exchange.wire=bf16")
+        self.replace("model.yaml", "  - relu:\n", "  - batchnorm: {sync: true}\n  - relu:\n")
+        self.refuses(2, ["batch norm over the whole batch (sync)", "train.local_steps"],
+                     "train", "recipe.yaml", "--run", "run", self.LOCAL)
 
 
 if __name__ == "__main__":
