@@ -137,7 +137,7 @@ class Pytorch(Program):
         self.convoy("train", "recipe.yaml", "--run", "run", *overrides)
         checkpoint = safetensors.Checkpoint(os.path.join(
             self.folder, "run", "checkpoints", f"step-{STEPS:09d}.safetensors"))
-        return {name: numpy.array(checkpoint.numbers(name)).reshape(value.shape)
+        return {name: numpy.array(checkpoint.numbers(name), numpy.float64).reshape(value.shape)
                 for name, value in first.items()}
 
     def errors(self, kind, model, pixels, labels, batch, leaf, leaves, overrides=()):

@@ -121,8 +121,8 @@ class Winograd(oracle.Program):
         self.convoy("train", "recipe.yaml", "--run", switch, f"engine.winograd={switch}")
         after = safetensors.Checkpoint(
             os.path.join(self.folder, switch, "checkpoints", "step-000000001.safetensors"))
-        return {name: (first[name] - numpy.array(after.numbers(name)).reshape(first[name].shape))
-                      / RATE for name in names}
+        return {name: (first[name] - numpy.array(after.numbers(name), dtype=numpy.float64).reshape(
+                    first[name].shape)) / RATE for name in names}
 
     def errors(self, activation, seed):
         """By who computed: the error of all parameters, and of the last layer's weights."""
