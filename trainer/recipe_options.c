@@ -115,7 +115,7 @@ static const struct option engine_options[] = {
         .help = "our own kernels, or im2col and OpenBLAS (other bits)"},
     {"winograd", OPTION_NAME, offsetof(struct recipe_engine, winograd), .initial = "on",
         .flags = BITS, .names = winograd_names,
-        .help = "3x3 convolutions by Winograd's filters where their shape makes that faster"},
+        .help = "3x3 and 5x5 convolutions by Winograd's filters where the shape makes that faster"},
     OPTIONS_END};
 
 static const struct option exchange_table[] = {

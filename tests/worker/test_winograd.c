@@ -9,12 +9,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SQUARE(c, hw, o, p)                                                                        \
-    { {c, hw, hw}, o, 3, 3, 1, 1, p, p, 1, 1, 1 }
+#define SQUARE_OF(k, c, hw, o, p)                                                                  \
+    { {c, hw, hw}, o, k, k, 1, 1, p, p, 1, 1, 1 }
+#define SQUARE(c, hw, o, p) SQUARE_OF(3, c, hw, o, p)
 
 /* Maps of the networks, and odd ones; channels that are no multiple of 16 or 32. */
 static const struct convolution_shape shapes[] = {
     SQUARE(16, 4, 16, 1),
+    SQUARE_OF(5, 32, 7, 48, 2),
     SQUARE(32, 7, 48, 1),
     SQUARE(40, 13, 50, 1),
     SQUARE(64, 14, 64, 1),
@@ -30,29 +32,41 @@ static const struct convolution_shape shapes[] = {
     {{20, 41, 9}, 36, 3, 3, 1, 1, 0, 2, 1, 1, 1},
     {{64, 9, 9}, 32, 3, 3, 1, 1, 1, 1, 1, 1, 2},
     {{64, 7, 7}, 192, 3, 3, 1, 1, 1, 1, 1, 1, 2},
+    SQUARE_OF(5, 64, 27, 64, 2),
+    SQUARE_OF(5, 40, 14, 50, 2),
+    SQUARE_OF(5, 16, 5, 16, 0),
+    SQUARE_OF(5, 3, 20, 17, 4),
+    SQUARE_OF(5, 17, 1, 5, 2),
+    {{20, 9, 41}, 36, 5, 5, 1, 1, 3, 1, 1, 1, 1},
+    {{64, 13, 13}, 32, 5, 5, 1, 1, 2, 2, 1, 1, 2},
 };
 #define SHAPES (int)(sizeof shapes / sizeof shapes[0])
 
 static struct convolution_shape random_shape(void) {
-    int pad = test_random_between(0, 2);
+    int kernel = test_random_between(0, 1) == 0 ? 3 : 5;
     return (struct convolution_shape){
-        .input = {test_random_between(1, 50), test_random_between(3, 30),
-            test_random_between(3, 30)},
+        .input = {test_random_between(1, 50), test_random_between(kernel, 30),
+            test_random_between(kernel, 30)},
         .output_channels = test_random_between(1, 50),
-        .kernel_height = 3,
-        .kernel_width = 3,
+        .kernel_height = kernel,
+        .kernel_width = kernel,
         .stride_height = 1,
         .stride_width = 1,
-        .pad_height = pad,
-        .pad_width = test_random_between(0, 2),
+        .pad_height = test_random_between(0, kernel - 1),
+        .pad_width = test_random_between(0, kernel - 1),
         .dilation_height = 1,
         .dilation_width = 1,
         .groups = 1,
     };
 }
 
-#define FOR_EACH_FORM(form)                                                                        \
-    for (enum engine_winograd form = WINOGRAD_2X2; form <= WINOGRAD_4X4; form++)
+/* Kernels of 5x5 have tiles of 2x2 alone. */
+static enum engine_winograd last_form(const struct convolution_shape *shape) {
+    return shape->kernel_height == 5 ? WINOGRAD_2X2 : WINOGRAD_4X4;
+}
+
+#define FOR_EACH_FORM(form, shape)                                                                 \
+    for (enum engine_winograd form = WINOGRAD_2X2; form <= last_form(shape); form++)
 
 static void init(struct convolution_case *c, const struct convolution_shape *shape, int pictures,
     int leaves, enum case_values values, enum engine_winograd form) {
@@ -85,7 +99,7 @@ static void check_exact_form(const struct convolution_shape *shape, int pictures
 
 static void check_exact(
     const struct convolution_shape *shape, int pictures, int leaves, int limit) {
-    FOR_EACH_FORM(form) {
+    FOR_EACH_FORM(form, shape) {
         check_exact_form(shape, pictures, leaves, limit, form);
     }
 }
@@ -130,7 +144,7 @@ static void check_same_bits(const struct convolution_shape *shape, enum engine_w
 static void test_winograd__has_the_same_bits_on_every_instruction_set_and_thread_count(void) {
     for (int i = 0; i < case_count(SHAPES + 10); i++) {
         struct convolution_shape shape = i < SHAPES ? shapes[i] : random_shape();
-        FOR_EACH_FORM(form) {
+        FOR_EACH_FORM(form, &shape) {
             check_same_bits(&shape, form);
         }
     }
@@ -148,7 +162,7 @@ static void check_cut(
 
 static void test_winograd__has_the_same_bits_however_pictures_are_cut_into_passes(void) {
     for (int i = 0; i < case_count(SHAPES); i++) {
-        FOR_EACH_FORM(form) {
+        FOR_EACH_FORM(form, &shapes[i]) {
             check_cut(&shapes[i], 4, form);
             check_cut(&shapes[i], 11, form);
         }
@@ -183,8 +197,10 @@ static void check_error(
 
 static void test_winograd__stays_near_double_precision(void) {
     for (int i = 0; i < case_count(SHAPES); i++) {
-        check_error(&shapes[i], WINOGRAD_4X4, 10.0);
-        check_error(&shapes[i], WINOGRAD_2X2, 4.0);
+        FOR_EACH_FORM(form, &shapes[i]) {
+            bool fewest_points = form == WINOGRAD_2X2 && shapes[i].kernel_height == 3;
+            check_error(&shapes[i], form, fewest_points ? 4.0 : 10.0);
+        }
     }
 }
 
@@ -214,6 +230,10 @@ static void test_winograd__is_chosen_by_shape(void) {
     CU_ASSERT(chosen_for("direct", 512, 3));
     CU_ASSERT(chosen_for("direct", 512, 2));
     CU_ASSERT(chosen_for("direct", 31, 14));
+    struct convolution_shape five = SQUARE_OF(5, 64, 27, 192, 2);
+    CU_ASSERT(chosen("winograd 2x2, 5x5", five, ENGINE_CONVOY));
+    five.input.channels = 16;
+    CU_ASSERT(chosen("direct 5x5", five, ENGINE_CONVOY));
     struct convolution_shape plain = SQUARE(64, 14, 64, 1);
     struct convolution_shape strided = plain, dilated = plain, padded = plain, flat = plain;
     strided.stride_width = 2;

@@ -14,9 +14,9 @@
  * and elements that cross groups are zero and stay so; all blocks are 16 wide where a group's oc
  * are no multiple of 32.
  *
- * Dense 3x3 convolutions may be done by Winograd's filters instead (winograd.h): two to three times
- * as fast, with other bits and a larger rounding; `winograd` says whether, and then the shape
- * alone.
+ * Dense 3x3 and 5x5 convolutions may be done by Winograd's filters instead (winograd.h): two to
+ * three times as fast, with other bits and a larger rounding; `winograd` says whether, and then the
+ * shape alone.
  *
  * Only convolution_create allocates; scratch is planned: one piece of memory, aligned to 64 bytes,
  * which any convolution of the same net may use in turn. Not for all ranks together.

@@ -152,8 +152,9 @@ status convolution_create(struct convolution **convolution, const struct convolu
     c->winograd = engine == ENGINE_CONVOY ? winograd_choose(c, winograd) : NULL;
     if (c->winograd != NULL) {
         c->scratch = most(c->scratch, winograd_scratch(c));
-        snprintf(c->kernel, sizeof c->kernel, "winograd %dx%d, 3x3 %s %s", c->winograd->output,
-            c->winograd->output, cpu_isa_name(kernels->isa), kernels->product.name);
+        snprintf(c->kernel, sizeof c->kernel, "winograd %dx%d, %dx%d %s %s", c->winograd->output,
+            c->winograd->output, c->winograd->kernel, c->winograd->kernel,
+            cpu_isa_name(kernels->isa), kernels->product.name);
     } else if (engine == ENGINE_BLAS) {
         c->scratch = most(c->scratch, convolution_blas_scratch(c));
         snprintf(c->kernel, sizeof c->kernel, "blas im2col %dx%d", shape->kernel_height,

@@ -33,7 +33,7 @@ struct kernels {
     struct activation_kernels activation;
     struct lrn_kernels lrn;
     struct ceiling_kernels ceiling;
-    struct winograd_kernels winograd_2x2, winograd_4x4;
+    struct winograd_kernels winograd[WINOGRAD_FORMS]; /* small tiles first */
 };
 
 /* The kernels of `isa`, which the machine must have; never NULL. */

@@ -1,5 +1,5 @@
 /* Forward and backward-data, which are the same: maps from maps. Backward-data is a forward pass
- * over the output's gradient, padded by 2 - pad, with weights flipped and transposed. */
+ * over the output's gradient, padded by kernel - 1 - pad, with weights flipped and transposed. */
 #include "base/cpu.h"
 #include "worker/kernels/winograd_plan.h"
 
@@ -8,8 +8,12 @@
 
 /* Tiles that are transformed, multiplied and transformed back together. The larger the group, the
  * fewer times the weights of all frequencies are read; the smaller, the more of it stays in cache:
- * measured, 112 is best below 256 channels and 56 from 512 on. Changes no bit. */
+ * measured, 112 is best below 256 channels and 56 from 512 on, and 42 for 5x5 kernels, whose many
+ * tiles have few products each. Changes no bit. */
 static int group_limit(const struct convolution *c) {
+    if (c->winograd->kernel > 3) {
+        return 42;
+    }
     int channels = c->input.channels > c->output.channels ? c->input.channels : c->output.channels;
     return channels >= 512 ? 56 : channels >= 256 ? 84 : 112;
 }
@@ -36,7 +40,9 @@ struct memory {
     struct product_block *blocks; /* [2]: of tiles one and two vectors wide */
 };
 
-#define ROOM_FLOATS (WINOGRAD_TAPS * CHANNEL_BLOCK * CHANNEL_BLOCK * PRODUCT_VECTORS)
+static size_t room_floats(const struct convolution *c) {
+    return (size_t)c->winograd->taps * CHANNEL_BLOCK * CHANNEL_BLOCK * PRODUCT_VECTORS;
+}
 
 static size_t place_memory(struct memory *memory, char *start, const struct convolution *c) {
     char *next = start;
@@ -49,7 +55,7 @@ static size_t place_memory(struct memory *memory, char *start, const struct conv
     memory->out = (float *)(void *)next;
     next += side;
     memory->room = (float *)(void *)next;
-    next += ROOM_FLOATS * sizeof(float);
+    next += room_floats(c) * sizeof(float);
     memory->blocks = (struct product_block *)(void *)next;
     next += convolution_align(PRODUCT_VECTORS * most * sizeof(struct product_block));
     return (size_t)(next - start);
@@ -57,7 +63,7 @@ static size_t place_memory(struct memory *memory, char *start, const struct conv
 
 /* The same in both directions. */
 static size_t weights_step(const struct convolution *c) {
-    return winograd_step(c->packed / WINOGRAD_TAPS);
+    return winograd_step(c->packed / (size_t)c->winograd->taps);
 }
 
 static size_t weights_floats(const struct convolution *c) {
@@ -85,14 +91,15 @@ static void transform_block(
     const struct channel_tile *tile = &m->out->tile[number];
     ptrdiff_t width = channel_tile_width(tile), size = CHANNEL_BLOCK * width;
     float *out = m->weights + tile_weights(m, number) + (size_t)block * (size_t)size;
-    const float *taps = weights + tile->offset + (ptrdiff_t)block * WINOGRAD_TAPS * size;
+    const int kernel = c->winograd->kernel, count = c->winograd->taps;
+    const float *taps = weights + tile->offset + (ptrdiff_t)block * count * size;
     ptrdiff_t tap = size;
     if (m->out == &c->input) {
-        for (int t = 0; t < WINOGRAD_TAPS; t++) {
-            convolution_transpose_tap(
-                room + t * size, weights, c, tile, tile->other_block + block, t / 3, t % 3);
+        for (int t = 0; t < count; t++) {
+            convolution_transpose_tap(room + t * size, weights, c, tile, tile->other_block + block,
+                t / kernel, t % kernel);
         }
-        taps = room + (WINOGRAD_TAPS - 1) * size; /* the last tap first */
+        taps = room + (count - 1) * size; /* the last tap first */
         tap = -size;
     }
     for (ptrdiff_t i = 0; i < size; i += CHANNEL_BLOCK) {
@@ -253,8 +260,8 @@ void winograd_backward_data(const struct tensor *input_gradient,
         .from = output_gradient,
         .to = input_gradient,
         .initial = bias,
-        .pad_height = 2 - convolution->height.pad,
-        .pad_width = 2 - convolution->width.pad,
+        .pad_height = convolution->winograd->kernel - 1 - convolution->height.pad,
+        .pad_width = convolution->winograd->kernel - 1 - convolution->width.pad,
     };
     run_maps(&maps, weights, pictures, epilogue, scratch);
 }

@@ -7,44 +7,50 @@
 #define FEWEST_PIXELS   4   /* rows, and columns, of the output */
 #define LEAST_SAVING    2.0 /* of products */
 
-static bool can_be(const struct convolution *c) {
+static bool can_be(const struct convolution *c, const struct winograd_kernels *form) {
     const struct convolution_axis *axis[2] = {&c->height, &c->width};
     for (int i = 0; i < 2; i++) {
-        if (axis[i]->kernel != 3 || axis[i]->stride != 1 || axis[i]->dilation != 1 ||
-            axis[i]->pad > 2) {
+        if (axis[i]->kernel != form->kernel || axis[i]->stride != 1 || axis[i]->dilation != 1 ||
+            axis[i]->pad >= form->kernel) {
             return false;
         }
     }
     return !c->masked;
 }
 
+static bool is_wished(const struct winograd_kernels *form, enum engine_winograd wish) {
+    return wish == WINOGRAD_ON || form->output == (wish == WINOGRAD_2X2 ? 2 : 4);
+}
+
 /* The direct kernels' products by those of a form, whose last tiles may reach over the map's edge.
  */
 static double saving(const struct convolution *c, const struct winograd_kernels *form) {
     int tiles = winograd_tiles(form, c->height.output) * winograd_tiles(form, c->width.output);
-    return (double)WINOGRAD_TAPS * c->height.output * c->width.output /
+    return (double)form->taps * c->height.output * c->width.output /
            ((double)form->frequencies * tiles);
+}
+
+/* Faster than the direct kernels, and not only possible. */
+static bool is_worth(const struct convolution *c, const struct winograd_kernels *form) {
+    int in = c->shape.input.channels / c->shape.groups;
+    int out = c->shape.output_channels / c->shape.groups;
+    return in >= FEWEST_CHANNELS && out >= FEWEST_CHANNELS && c->height.output >= FEWEST_PIXELS &&
+           c->width.output >= FEWEST_PIXELS && saving(c, form) >= LEAST_SAVING;
 }
 
 const struct winograd_kernels *winograd_choose(
     const struct convolution *convolution, enum engine_winograd wish) {
     const struct convolution *c = convolution;
-    const struct winograd_kernels *small = &c->kernels->winograd_2x2;
-    const struct winograd_kernels *large = &c->kernels->winograd_4x4;
-    if (wish == WINOGRAD_OFF || !can_be(c)) {
-        return NULL;
+    const struct winograd_kernels *best = NULL;
+    for (int i = 0; i < WINOGRAD_FORMS && wish != WINOGRAD_OFF; i++) {
+        const struct winograd_kernels *form = &c->kernels->winograd[i];
+        /* Where two save as much the smaller tile errs less, and has fewer weights to transform. */
+        if (can_be(c, form) && is_wished(form, wish) &&
+            (best == NULL || saving(c, form) > saving(c, best))) {
+            best = form;
+        }
     }
-    if (wish != WINOGRAD_ON) {
-        return wish == WINOGRAD_2X2 ? small : large;
-    }
-    int in = c->shape.input.channels / c->shape.groups;
-    int out = c->shape.output_channels / c->shape.groups;
-    /* Where both save as much the smaller tile errs less, and has fewer weights to transform. */
-    const struct winograd_kernels *best = saving(c, large) > saving(c, small) ? large : small;
-    bool worth = in >= FEWEST_CHANNELS && out >= FEWEST_CHANNELS &&
-                 c->height.output >= FEWEST_PIXELS && c->width.output >= FEWEST_PIXELS &&
-                 saving(c, best) >= LEAST_SAVING;
-    return worth ? best : NULL;
+    return best != NULL && (wish != WINOGRAD_ON || is_worth(c, best)) ? best : NULL;
 }
 
 void winograd_pixels(const float **address, ptrdiff_t *row_stride, const struct tensor *tensor,

@@ -230,7 +230,7 @@ static void sum_item(
         ptrdiff_t tap = (ptrdiff_t)CHANNEL_BLOCK * channel_tile_width(channels);
         const float *sums = job->sums + i * block_sums;
         float *to =
-            gradient + channels->offset + (item->first + i % item->count) * WINOGRAD_TAPS * tap;
+            gradient + channels->offset + (item->first + i % item->count) * c->winograd->taps * tap;
         for (ptrdiff_t at = 0; at < tap; at += CHANNEL_BLOCK) {
             c->winograd->weights_gradient(to + at, tap, add, sums + at, step);
         }
@@ -278,7 +278,7 @@ static void fold(float *into, const float *from, enum fold what, const struct jo
         struct item item = item_at(c, i);
         for (int t = 0; t < item.tiles; t++) {
             size_t block =
-                WINOGRAD_TAPS * CHANNEL_BLOCK * (size_t)channel_tile_width(&item.tile[t]);
+                (size_t)(c->winograd->taps * CHANNEL_BLOCK * channel_tile_width(&item.tile[t]));
             size_t place = item.tile[t].offset + (size_t)item.first * block;
             size_t size = (size_t)item.count * block;
             switch (what) {
