@@ -42,6 +42,29 @@ static struct memory_bytes alike(const struct memory_report *report, size_t byte
     return (struct memory_bytes){bytes, bytes * (size_t)report->node_ranks};
 }
 
+/* The weights of the ranks of a node, which they have together unless they share no memory; with
+ * steps of its own each has its own, beside the place of their average. */
+static struct memory_bytes weights_bytes(
+    const struct memory_report *report, const struct step_options *options, size_t weights) {
+    struct memory_bytes bytes = {weights, weights};
+    if (options->algorithm != EXCHANGE_TREE) {
+        bytes = alike(report, weights);
+    }
+    if (options->local) {
+        const struct memory_bytes own = alike(report, weights);
+        bytes.rank += own.rank;
+        bytes.node += own.node;
+    }
+    return bytes;
+}
+
+/* What bf16 on the wire leaves out: a vector of the node, and its slice of the owners'. */
+static size_t left_bytes(
+    const struct step_options *options, size_t weights, const struct memory_job *job) {
+    bool narrow = options->wire == EXCHANGE_BF16 && job->nodes > 1;
+    return narrow ? weights + weights / (size_t)job->nodes : 0;
+}
+
 status memory_report_make(struct memory_report *report, const struct recipe *recipe,
     const struct net *net, const struct memory_job *job) {
     const struct step_options options = recipe_step_options(recipe, job->threads);
@@ -51,22 +74,26 @@ status memory_report_make(struct memory_report *report, const struct recipe *rec
     int gradients;
     TRY(step_gradient_vectors(&gradients, &options, 0, job->ranks));
     size_t vectors = (size_t)optimizer->vectors + (recipe->train.ema > 0);
-    size_t owned = vectors * memory.weights / (size_t)job->ranks;
+    /* By MPI's own sum, and with steps of its own, a rank has all of the optimizer's vectors. */
+    bool all = options.algorithm == EXCHANGE_NATIVE || options.local;
+    size_t owned = vectors * memory.weights / (size_t)(all ? 1 : job->ranks);
+    size_t left = left_bytes(&options, memory.weights, job);
     size_t batches = batches_bytes(recipe, net, job->ranks);
     size_t validation = recipe->data.validation != NULL ? batches : 0;
     size_t tensor = 2 * largest_tensor(net); /* packed, and in the standard order */
     *report = (struct memory_report){.node_ranks = (job->ranks + job->nodes - 1) / job->nodes};
     struct memory_bytes *part = report->part;
     part[MEMORY_PROGRAM] = alike(report, job->program);
-    part[MEMORY_WEIGHTS] = (struct memory_bytes){memory.weights, memory.weights};
+    part[MEMORY_WEIGHTS] = weights_bytes(report, &options, memory.weights);
     part[MEMORY_OPTIMIZER] = alike(report, owned);
-    part[MEMORY_GRADIENTS] = alike(report, (size_t)gradients * memory.weights);
+    part[MEMORY_GRADIENTS] =
+        alike(report, (size_t)gradients * memory.weights + left / (size_t)report->node_ranks);
     part[MEMORY_ACTIVATIONS] =
         alike(report, arena_bytes(memory.activations + memory.scratch) - memory.scratch);
     part[MEMORY_SCRATCH] = alike(report, memory.scratch);
     part[MEMORY_BATCHES] = alike(report, batches);
     /* The optimizer's vectors are taken once the rank's own weights are gone. */
-    size_t early = memory.weights > owned ? memory.weights - owned : 0;
+    size_t early = memory.weights > owned && !options.local ? memory.weights - owned : 0;
     part[MEMORY_PASSING] = alike(report, larger(larger(validation, tensor), early));
     return STATUS_OK;
 }

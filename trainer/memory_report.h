@@ -17,8 +17,9 @@
 
 enum memory_part {
     MEMORY_PROGRAM,     /* what this process used when asked, before it planned anything */
-    MEMORY_WEIGHTS,     /* and running statistics: once a node */
-    MEMORY_OPTIMIZER,   /* its vectors, the average of weights among them: once over all ranks */
+    MEMORY_WEIGHTS,     /* and running statistics: once a node, unless ranks share none */
+    MEMORY_OPTIMIZER,   /* its vectors, the average of weights among them: once over all ranks,
+                           unless each has them for itself */
     MEMORY_GRADIENTS,   /* a vector a rank, or a few with chunks or an uneven share */
     MEMORY_ACTIVATIONS, /* values, their gradients, and what layers keep for backward */
     MEMORY_SCRATCH,

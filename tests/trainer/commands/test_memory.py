@@ -72,6 +72,7 @@ class Memory(bench.Bench):
     def test_inspect_says_what_a_run_takes(self):
         self.compare("one-linear", 1, "data.validation=data/train")
         self.compare("one-linear", 2)
+        self.compare("one-linear", 2, "train.local_steps=2")
         self.compare("resnet18", 1)
 
     def test_parts_add_up(self):
@@ -86,6 +87,18 @@ class Memory(bench.Bench):
         text = self.works("inspect", "recipe.yaml").stdout
         for word in parts:
             self.assertIn(word, text)
+
+    def test_what_ranks_do_not_share(self):
+        self.write_recipe("resnet18")
+        def of(*more):
+            return self.inspect("recipe.yaml", "--ranks", "2", *more)
+        plain, native = of()["node"], of("exchange.algorithm=native")["node"]
+        local, alone = of("train.local_steps=2")["node"], of("--nodes", "2")["node"]
+        narrow = of("--nodes", "2", "exchange.wire=bf16")["node"]
+        weights = plain["weights"]
+        self.assertEqual((native["weights"], native["optimizer"]), (2 * weights, 2 * weights))
+        self.assertEqual((local["weights"], local["optimizer"]), (3 * weights, 2 * weights))
+        self.assertEqual(narrow["gradients"] - alone["gradients"], 3 * weights // 2)
 
     def test_ranks_share_a_node(self):
         """Weights lie once on a node, the optimizer's vectors once over all ranks."""
