@@ -27,7 +27,7 @@ static const char *const wire_names[] = {
     [EXCHANGE_FLOAT32] = "float32", [EXCHANGE_BF16] = "bf16", NULL};
 
 static const char *const progress_names[] = {
-    [EXCHANGE_INLINE] = "inline", [EXCHANGE_THREAD] = "thread", NULL};
+    [EXCHANGE_INLINE] = "inline", [EXCHANGE_THREAD] = "thread", [EXCHANGE_AUTO] = "auto", NULL};
 
 static const struct option data_options[] = {
     {"train", OPTION_TEXT, offsetof(struct recipe_data, train),
@@ -131,10 +131,11 @@ static const struct option exchange_table[] = {
             "promise"},
     {"bucket", OPTION_BYTES, offsetof(struct recipe_exchange, bucket), .initial = "4 MiB",
         .low = 64, .high = 1099511627776.0, .help = "gradient bytes that are exchanged together"},
-    {"progress", OPTION_NAME, offsetof(struct recipe_exchange, progress), .initial = "inline",
+    {"progress", OPTION_NAME, offsetof(struct recipe_exchange, progress), .initial = "auto",
         .names = progress_names,
-        .help = "who moves them on during backward: the rank between its kernels, or a thread of "
-                "their own"},
+        .help =
+            "who moves them on during backward: the rank between its kernels (inline), or a thread "
+            "of their own (auto: a thread where there are several hosts)"},
     OPTIONS_END};
 
 static const struct option checkpoint_options[] = {

@@ -384,7 +384,10 @@ static void test_exchange__a_thread_moves_it_on(void) {
     const struct ranks_nodes two = {{1, 1}};
     for (size_t bucket = 10; bucket <= 1000; bucket *= 10) {
         struct exchange_options options = {
-            .progress = EXCHANGE_THREAD, .leaves = 2, .vector_size = 1000, .bucket_size = bucket};
+            .progress = bucket == 10 ? EXCHANGE_THREAD : EXCHANGE_AUTO,
+            .leaves = 2,
+            .vector_size = 1000,
+            .bucket_size = bucket};
         CU_ASSERT_EQUAL(ranks_run_on(&two, 2, 0, thread_run, &options), 0);
     }
 }
@@ -394,10 +397,14 @@ static bool no_thread_run(struct transport *transport, void *context) {
     struct transport one_thread = *transport;
     one_thread.any_thread = false;
     (void)context;
-    const struct exchange_options options = {
-        .progress = EXCHANGE_THREAD, .leaves = 1, .vector_size = 10, .bucket_size = 4};
-    return exchange_create(&exchange, &one_thread, &options) == STATUS_USAGE &&
-           strstr(status_message(), "MPI_THREAD_SERIALIZED") != NULL;
+    struct exchange_options options = {
+        .progress = EXCHANGE_THREAD, .leaves = 2, .vector_size = 10, .bucket_size = 4};
+    bool good = exchange_create(&exchange, &one_thread, &options) == STATUS_USAGE &&
+                strstr(status_message(), "MPI_THREAD_SERIALIZED") != NULL;
+    options.progress = EXCHANGE_AUTO;
+    good = good && exchange_create(&exchange, &one_thread, &options) == STATUS_OK;
+    exchange_destroy(exchange);
+    return good;
 }
 
 static bool refusals_run(struct transport *transport, void *context) {
@@ -419,7 +426,8 @@ static bool refusals_run(struct transport *transport, void *context) {
 
 static void test_exchange__refuses_what_cannot_be(void) {
     CU_ASSERT_EQUAL(ranks_run(3, 0, refusals_run, NULL), 0);
-    CU_ASSERT_EQUAL(ranks_run(1, 0, no_thread_run, NULL), 0);
+    const struct ranks_nodes two = {{1, 1}};
+    CU_ASSERT_EQUAL(ranks_run_on(&two, 2, 0, no_thread_run, NULL), 0);
 }
 
 TEST_MAIN("exchange", TEST(test_exchange__sums_by_the_tree_for_any_ranks),

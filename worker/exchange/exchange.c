@@ -135,10 +135,15 @@ static status take_slots(struct exchange *exchange) {
 }
 
 static status take_thread(struct exchange *exchange) {
-    if (exchange->options.progress == EXCHANGE_INLINE) {
+    const bool can = exchange->plan.transport->any_thread;
+    enum exchange_progress_by *progress = &exchange->options.progress;
+    if (*progress == EXCHANGE_AUTO) {
+        *progress = can && exchange->plan.nodes > 1 ? EXCHANGE_THREAD : EXCHANGE_INLINE;
+    }
+    if (*progress == EXCHANGE_INLINE) {
         return STATUS_OK;
     }
-    if (!exchange->plan.transport->any_thread) {
+    if (!can) {
         FAIL(STATUS_USAGE, "exchange.progress: thread needs an MPI that may be called from several "
                            "threads (MPI_THREAD_SERIALIZED), and this one may not: use inline");
     }
