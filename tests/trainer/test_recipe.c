@@ -90,7 +90,8 @@ static void test_recipe__canonical_text_holds_what_changes_bits_alone(void) {
         "checkpoint.keep=1", "train.validate_every_steps=4", "train.from=x"};
     static const char *const other[] = {"train.batch=128", "train.leaf=16", "train.seed=2",
         "train.last_batch=drop", "data.shuffle=shard", "data.on_bad_record=skip", "engine=blas",
-        "exchange.algorithm=ring", "train.schedule.constant.rate=0.25",
+        "exchange.algorithm=ring", "exchange.algorithm=native", "exchange.wire=bf16",
+        "train.local_steps=2", "train.schedule.constant.rate=0.25",
         "train.schedule.constant.warmup_steps=3", "train.optimizer={sgd: {momentum: 0.25}}",
         "data.transforms.0.flip.probability=0.5", "model.layers.0.linear.out=5",
         "train.loss={cross_entropy: {smoothing: 0.125}}"};
