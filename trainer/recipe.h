@@ -48,6 +48,7 @@ struct recipe_train {
     struct option_texts from_new;
     int64_t local_steps; /* between averages of the weights; 1: ranks sum every gradient */
     int64_t chunk;       /* leaves a pass; 0: all of the rank's */
+    int recompute;       /* enum recompute */
     int64_t threads;
 };
 

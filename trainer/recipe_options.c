@@ -6,6 +6,7 @@
 #include "worker/exchange/exchange.h"
 #include "worker/kernels/kernels.h"
 #include "worker/loss.h"
+#include "worker/net.h"
 #include "worker/optimizer.h"
 
 #define BITS OPTION_CHANGES_BITS
@@ -21,6 +22,8 @@ static const char *const metric_names[] = {
 static const char *const kernels_names[] = {
     [ENGINE_CONVOY] = "convoy", [ENGINE_BLAS] = "blas", NULL};
 static const char *const winograd_names[] = {[WINOGRAD_OFF] = "off", [WINOGRAD_ON] = "on", NULL};
+static const char *const recompute_names[] = {
+    [RECOMPUTE_OFF] = "off", [RECOMPUTE_CHEAP] = "cheap", [RECOMPUTE_ALL] = "all", NULL};
 static const char *const algorithm_names[] = {
     [EXCHANGE_TREE] = "tree", [EXCHANGE_RING] = "ring", [EXCHANGE_NATIVE] = "native", NULL};
 static const char *const wire_names[] = {
@@ -105,6 +108,10 @@ static const struct option train_options[] = {
     {"chunk", OPTION_INTEGER, offsetof(struct recipe_train, chunk), .initial = "0", .low = 0,
         .high = 65536,
         .help = "leaves a rank runs at a time, a power of two, where memory is short (0: all)"},
+    {"recompute", OPTION_NAME, offsetof(struct recipe_train, recompute), .initial = "off",
+        .names = recompute_names,
+        .help = "what is made again for backward and not kept, where memory is short: nothing, all "
+                "but the outputs of convolutions and linear layers, or all"},
     {"threads", OPTION_INTEGER, offsetof(struct recipe_train, threads), .initial = "0", .low = 0,
         .high = 1024, .help = "threads a rank (0: its share of the host's cores)"},
     OPTIONS_END};

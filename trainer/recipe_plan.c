@@ -40,6 +40,7 @@ struct net_options recipe_net_options(
         .training = true,
         .engine = (enum engine_kernels)recipe->engine.kernels,
         .winograd = (enum engine_winograd)recipe->engine.winograd,
+        .recompute = (enum recompute)recipe->train.recompute,
         .loss = &recipe->train.loss,
     };
 }

@@ -32,6 +32,12 @@ struct graph_auxiliary {
     double weight;
 };
 
+/* Layers [from, past), which run again before the backward of layer `before`: worker/recompute.h.
+ */
+struct graph_segment {
+    int from, past, before;
+};
+
 struct graph {
     struct pool pool; /* everything below lives here */
     struct layer_plan plan;
@@ -43,6 +49,8 @@ struct graph {
     struct graph_parameter **parameter;
     int auxiliaries, auxiliaries_room;
     struct graph_auxiliary *auxiliary;
+    int segments;
+    struct graph_segment *segment;
     struct value *current;
     bool training_only; /* inside an auxiliary head */
 };

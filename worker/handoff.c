@@ -7,7 +7,7 @@ static const struct handoff *handoff_of(const struct epilogue *epilogue) {
 
 static void hand_output(const struct epilogue *epilogue, const struct epilogue_run *rows) {
     const struct handoff *handoff = handoff_of(epilogue);
-    const struct layer *layer = handoff->layer, *to = layer->output_to;
+    const struct layer *layer = handoff->layer, *to = layer_output_taker(layer);
     const struct tensor *out = &layer->result->activation;
     if (layer->rectifies) {
         for (int h = rows->row; h < rows->row + rows->rows; h++) {
@@ -30,7 +30,7 @@ static void hand_gradient(const struct epilogue *epilogue, const struct epilogue
 const struct epilogue *handoff_output(struct handoff *handoff, const struct layer *layer,
     const struct layer_run *run, const struct pass *pass) {
     *handoff = (struct handoff){{.run = hand_output}, layer, run, pass};
-    bool idle = !layer->rectifies && (layer->output_to == NULL || !pass->training);
+    bool idle = !layer->rectifies && (layer_output_taker(layer) == NULL || !pass->training);
     return idle ? NULL : &handoff->epilogue;
 }
 

@@ -36,6 +36,10 @@ struct value {
     struct tensor activation;      /* data is NULL until planned */
     struct tensor gradient;        /* data is NULL where no gradient is wanted */
     int storage, gradient_storage; /* worker/storage.h; -1: none */
+
+    /* worker/recompute.h: */
+    bool twice, needed;  /* made again for backward, which asks for it */
+    struct value *first; /* as the first forward makes it; NULL: it is made once */
 };
 
 enum layer_flags {
@@ -69,7 +73,7 @@ struct layer_plan {
 
 /* When it is at work: see worker/memory_plan.h. */
 struct layer_times {
-    int forward, backward;
+    int forward, again, backward;
 };
 
 struct layer {
@@ -112,9 +116,39 @@ struct layer {
      * own input and the gradient of its result so; NULL: nobody. */
     const struct layer *output_to, *gradient_to, *input_from, *gradient_from;
 
+    /* Set by worker/recompute.h: */
+    struct layer *first; /* what runs in the first forward in place of this one; NULL: itself */
+    bool again;          /* this one runs again before its backward */
+
     struct layer_times time; /* set with the memory plan */
     void *saved;             /* given before the first pass */
 };
+
+/* The layer that does this one's work, and the one that runs in its place in the first forward. */
+static inline const struct layer *layer_worker(const struct layer *layer) {
+    return layer->carrier != NULL ? layer->carrier : layer;
+}
+static inline const struct layer *layer_first(const struct layer *layer) {
+    return layer->first != NULL ? layer->first : layer;
+}
+/* Who takes the output of the layer as it is made, and who gives it its input so, at that time of
+ * the step; NULL: nobody. */
+static inline const struct layer *layer_output_taker(const struct layer *layer) {
+    bool both = layer->output_to != NULL && (!layer->again || layer->output_to->again);
+    return both ? layer->output_to : NULL;
+}
+static inline const struct layer *layer_input_giver(const struct layer *layer) {
+    bool both = layer->input_from != NULL && (!layer->again || layer->input_from->again);
+    return both ? layer->input_from : NULL;
+}
+/* In whose backward something is first done with the gradient of the layer's result: its own, or
+ * that of the one that hands it on. */
+static inline const struct layer *layer_gradient_giver(const struct layer *layer) {
+    while (layer->gradient_from != NULL) {
+        layer = layer->gradient_from;
+    }
+    return layer;
+}
 
 /* What a pass runs with; the same for all passes of a net. */
 struct layer_run {
@@ -137,8 +171,8 @@ struct layer_operations {
     void (*backward)(
         const struct layer *layer, const struct layer_run *run, const struct pass *pass);
     /* What may be done with a run of rows of the input, and of the gradient of the result, as soon
-     * as they are final: before forward and backward (which see input_from and gradient_from), by
-     * any thread, each run once. NULL: nothing. */
+     * as they are final: before forward and backward (which see layer_input_giver and
+     * gradient_from), by any thread, each run once. NULL: nothing. */
     void (*take_input)(const struct layer *layer, const struct layer_run *run,
         const struct pass *pass, const struct epilogue_run *rows);
     void (*take_gradient)(const struct layer *layer, const struct layer_run *run,

@@ -15,19 +15,27 @@ static bool runs(const struct planning *p, const struct layer *layer) {
     return p->training || !layer->training_only;
 }
 
-static const struct layer *worker_of(const struct layer *layer) {
-    return layer->carrier != NULL ? layer->carrier : layer;
+/* What runs again before the backward of layer `number`, the last segments first. */
+static void set_times_again(struct graph *graph, int *segment, int number, int *time) {
+    for (; *segment >= 0 && graph->segment[*segment].before == number; --*segment) {
+        const struct graph_segment *own = &graph->segment[*segment];
+        for (int i = own->from; i < own->past; i++) {
+            graph->layer[i]->time.again = graph->layer[i]->again ? ++*time : 0;
+        }
+    }
 }
 
 /* Returns the time after the last one. */
 static int set_times(struct planning *p) {
     struct graph *graph = p->graph;
+    int segment = graph->segments - 1;
     int time = 0;
     for (int i = 0; i < graph->layers; i++) {
         graph->layer[i]->time.forward = ++time;
     }
     p->plan->loss_time = ++time;
     for (int i = graph->layers - 1; i >= 0; i--) {
+        set_times_again(graph, &segment, i, &time);
         graph->layer[i]->time.backward = ++time;
     }
     return time + 1;
@@ -52,8 +60,7 @@ static void want_border(struct planning *p, int storage, const int border[2]) {
     }
 }
 
-static void keep_forward(struct planning *p, const struct layer *layer) {
-    int time = worker_of(layer)->time.forward;
+static void keep_forward(struct planning *p, const struct layer *layer, int time) {
     for (int i = 0; i < layer->inputs; i++) {
         keep(p, layer->input[i]->storage, time);
         want_border(p, layer->input[i]->storage, layer->input_border);
@@ -63,23 +70,15 @@ static void keep_forward(struct planning *p, const struct layer *layer) {
     }
 }
 
-/* When a layer first does something with the gradient of its result: in its backward, or on its
- * behalf in that of another (worker/handoff.h). */
-static int taking_time(const struct layer *layer) {
-    while (layer->gradient_from != NULL) {
-        layer = layer->gradient_from;
-    }
-    return layer->time.backward;
-}
-
 static void keep_backward(struct planning *p, const struct layer *layer) {
-    const struct layer *worker = layer->carried_forward_only ? layer : worker_of(layer);
-    int time = worker->time.backward, taking = taking_time(worker);
+    const struct layer *worker = layer->carried_forward_only ? layer : layer_worker(layer);
+    int time = worker->time.backward, taking = layer_gradient_giver(worker)->time.backward;
     /* What is inside of the work of another, and a fork's sum, is written when it is taken. */
     bool early = worker != layer || (layer->flags & LAYER_VIEW) != 0;
     for (int i = 0; i < layer->inputs; i++) {
         if ((layer->flags & LAYER_NEEDS_INPUT) != 0) {
             keep(p, layer->input[i]->storage, time);
+            want_border(p, layer->input[i]->storage, layer->input_border);
         }
         keep(p, layer->input[i]->gradient_storage, time);
         keep(p, layer->input[i]->gradient_storage, early ? taking : time);
@@ -98,8 +97,12 @@ static void keep_values(struct planning *p, int end) {
     keep(p, graph->value[0]->storage, 0);
     for (int i = 0; i < graph->layers; i++) {
         const struct layer *layer = graph->layer[i];
+        const struct layer_times *times = &layer_worker(layer)->time;
         if (runs(p, layer)) {
-            keep_forward(p, layer);
+            keep_forward(p, layer_first(layer), times->forward);
+        }
+        if (layer_worker(layer)->again) {
+            keep_forward(p, layer, times->again);
         }
         if (p->training && layer->output[0]->wants_gradient) {
             keep_backward(p, layer);
@@ -142,14 +145,24 @@ static void size_storages(struct planning *p, int pictures) {
     }
 }
 
+/* What a layer saves from forward to backward; where it runs again, the first time is for nothing.
+ */
+static void size_saved(struct planning *p, const struct layer *layer) {
+    struct planner_block *saved = p->plan->block + p->plan->storages + layer->number;
+    size_t bytes = runs(p, layer) ? up(layer->saved_bytes) : 0;
+    const struct layer_times *time = &layer->time;
+    saved[0] = (struct planner_block){.bytes = bytes,
+        .from = layer->again ? time->again : time->forward,
+        .to = p->training ? time->backward : time->forward};
+    saved[p->plan->layers] = (struct planner_block){
+        .bytes = layer->again ? bytes : 0, .from = time->forward, .to = time->forward};
+}
+
 static void size_rest(struct planning *p, int end) {
     struct memory_plan *plan = p->plan;
     for (int i = 0; i < plan->layers; i++) {
         const struct layer *layer = p->graph->layer[i];
-        plan->block[plan->storages + i] =
-            (struct planner_block){.bytes = runs(p, layer) ? up(layer->saved_bytes) : 0,
-                .from = layer->time.forward,
-                .to = p->training ? layer->time.backward : layer->time.forward};
+        size_saved(p, layer);
         if (runs(p, layer) && layer->scratch_bytes > plan->scratch) {
             plan->scratch = layer->scratch_bytes;
         }
@@ -159,7 +172,7 @@ static void size_rest(struct planning *p, int end) {
     }
     plan->scratch = up(plan->scratch);
     plan->handed = up(plan->handed);
-    plan->blocks = plan->storages + plan->layers;
+    plan->blocks = plan->storages + 2 * plan->layers;
     plan->block[plan->blocks++] =
         (struct planner_block){.bytes = plan->handed, .from = 0, .to = end};
     plan->block[plan->blocks++] =
@@ -168,14 +181,14 @@ static void size_rest(struct planning *p, int end) {
         (struct planner_block){.bytes = plan->scratch, .from = 0, .to = end};
 }
 
-status memory_plan_create(
-    struct memory_plan *plan, struct graph *graph, const struct memory_plan_options *options) {
+status memory_plan_create(struct memory_plan *plan, struct graph *graph,
+    const struct memory_plan_options *options, struct pool *pool) {
     *plan = (struct memory_plan){.layers = graph->layers};
-    size_t room = 2 * (size_t)graph->values;
-    TRY(pool_take(&graph->pool, (void **)&plan->storage, room, sizeof *plan->storage));
-    TRY(pool_take(&graph->pool, (void **)&plan->by_start, room, sizeof *plan->by_start));
-    TRY(pool_take(&graph->pool, (void **)&plan->block, room + (size_t)graph->layers + 3,
-        sizeof *plan->block));
+    size_t room = 3 * (size_t)graph->values;
+    TRY(pool_take(pool, (void **)&plan->storage, room, sizeof *plan->storage));
+    TRY(pool_take(pool, (void **)&plan->by_start, room, sizeof *plan->by_start));
+    TRY(pool_take(
+        pool, (void **)&plan->block, room + 2 * (size_t)graph->layers + 3, sizeof *plan->block));
     struct planning planning = {.plan = plan,
         .graph = graph,
         .training = options->training,
@@ -196,6 +209,15 @@ status memory_plan_create(
     return planner_place(&plan->total, plan->block, plan->blocks);
 }
 
+static void place_value(const struct memory_plan *plan, struct value *value) {
+    if (value->storage >= 0) {
+        value->activation = plan->storage[value->storage].tensor;
+    }
+    if (value->gradient_storage >= 0) {
+        value->gradient = plan->storage[value->gradient_storage].tensor;
+    }
+}
+
 void memory_plan_place(const struct memory_plan *plan, struct graph *graph, void *base) {
     unsigned char *memory = base;
     for (int s = 0; s < plan->storages; s++) {
@@ -209,16 +231,18 @@ void memory_plan_place(const struct memory_plan *plan, struct graph *graph, void
         }
     }
     for (int v = 0; v < graph->values; v++) {
-        struct value *value = graph->value[v];
-        if (value->storage >= 0) {
-            value->activation = plan->storage[value->storage].tensor;
-        }
-        if (value->gradient_storage >= 0) {
-            value->gradient = plan->storage[value->gradient_storage].tensor;
+        place_value(plan, graph->value[v]);
+        if (graph->value[v]->first != NULL) {
+            place_value(plan, graph->value[v]->first);
         }
     }
     for (int i = 0; i < plan->layers; i++) {
-        const struct planner_block *block = &plan->block[plan->storages + i];
-        graph->layer[i]->saved = block->bytes > 0 ? memory + block->offset : NULL;
+        struct layer *layer = graph->layer[i];
+        const struct planner_block *saved = &plan->block[plan->storages + i];
+        layer->saved = saved->bytes > 0 ? memory + saved->offset : NULL;
+        if (layer->first != NULL) {
+            const struct planner_block *first = layer->again ? saved + plan->layers : saved;
+            layer->first->saved = first->bytes > 0 ? memory + first->offset : NULL;
+        }
     }
 }

@@ -2,9 +2,12 @@
 
 #include "base/memory.h"
 #include "worker/fusion.h"
+#include "worker/recompute.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#define SEGMENTS_MOST 64
 
 /* In the order in which backward finishes them. */
 static status lay_out_parameters(struct net *net) {
@@ -53,10 +56,17 @@ static void start_threads(const struct net_options *options) {
     }
 }
 
+void net_place(struct net *net) {
+    const struct planner_block *last = &net->plan.block[net->plan.blocks - 1];
+    memory_plan_place(&net->plan, &net->graph, net->arena.base);
+    net->run.scratch = net->arena.base + last[0].offset;
+    net->run.handed_gradient = net->arena.base + last[-1].offset;
+    net->run.handed_input = net->arena.base + last[-2].offset;
+}
+
 static status take_memory(struct net *net) {
     const struct net_options *options = &net->options;
     TRY(arena_init(&net->arena, net->plan.total));
-    memory_plan_place(&net->plan, &net->graph, net->arena.base);
     TRY(arena_init(&net->weights, net->vector_size * sizeof(float)));
     net->place = (float *)(void *)net->weights.base;
     TRY(MEMORY_ALLOCATE(&net->picture_metrics, (size_t)options->pictures * NET_METRICS));
@@ -65,12 +75,41 @@ static status take_memory(struct net *net) {
         .kernels = net->kernels,
         .threads = options->threads,
         .weights = net->place,
-        .scratch = net->arena.base + net->plan.block[net->plan.blocks - 1].offset,
-        .handed_input = net->arena.base + net->plan.block[net->plan.blocks - 3].offset,
-        .handed_gradient = net->arena.base + net->plan.block[net->plan.blocks - 2].offset,
     };
+    net_place(net);
     start_threads(options);
     return STATUS_OK;
+}
+
+/* Plans for a cut into so many segments. */
+static status plan_segments(
+    struct memory_plan *plan, struct net *net, int segments, struct pool *pool) {
+    const struct net_options *options = &net->options;
+    const struct memory_plan_options memory = {
+        .pictures = options->pictures, .training = options->training, .apart = options->unfused};
+    TRY(recompute_plan(&net->graph, options->recompute, segments, pool));
+    return memory_plan_create(plan, &net->graph, &memory, pool);
+}
+
+/* The cut that needs least. */
+static status plan_memory(struct net *net) {
+    bool recompute = net->options.training && net->options.recompute != RECOMPUTE_OFF;
+    int most = recompute ? recompute_limit(&net->graph) : 1, best = 1;
+    size_t least = SIZE_MAX;
+    most = most < SEGMENTS_MOST ? most : SEGMENTS_MOST;
+    for (int segments = 1; most > 1 && segments <= most; segments += 1 + segments / 8) {
+        struct pool pool;
+        struct memory_plan plan;
+        pool_init(&pool);
+        status result = plan_segments(&plan, net, segments, &pool);
+        pool_release(&pool);
+        TRY(result);
+        if (plan.total < least) {
+            least = plan.total;
+            best = segments;
+        }
+    }
+    return plan_segments(&net->plan, net, best, &net->graph.pool);
 }
 
 static status plan_net(struct net *net, const struct node *model) {
@@ -96,9 +135,7 @@ static status plan_net(struct net *net, const struct node *model) {
     if (!options->unfused) {
         fusion_plan(&net->graph);
     }
-    const struct memory_plan_options memory = {
-        .pictures = options->pictures, .training = options->training, .apart = options->unfused};
-    TRY(memory_plan_create(&net->plan, &net->graph, &memory));
+    TRY(plan_memory(net));
     return net->options.plan_only ? STATUS_OK : take_memory(net);
 }
 
@@ -271,7 +308,8 @@ struct layer_report net_layer_report(const struct net *net, int index) {
         .multiply_adds = layer->multiply_adds,
         .convolution = layer->convolution,
         .input_gradient = layer->input[0]->wants_gradient,
-        .value_bytes = value_bytes(net, layer),
+        .value_bytes = value_bytes(net, layer_first(layer)) +
+                       (layer_worker(layer)->again ? value_bytes(net, layer) : 0),
         .scratch_bytes = layer->scratch_bytes,
         .forward_bytes = forward_bytes(net, layer),
         .backward_bytes = backward_bytes(net, layer),

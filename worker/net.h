@@ -19,6 +19,11 @@
 
 #include <stdio.h>
 
+/* What backward needs of the values that forward made: it is kept; or only what convolutions and
+ * linear layers made is, and the rest is made again; or all is made again, by parts of the net
+ * (worker/recompute.h). Changes memory and time, and no bit. */
+enum recompute { RECOMPUTE_OFF, RECOMPUTE_CHEAP, RECOMPUTE_ALL };
+
 struct net_options {
     int pictures;      /* the most of one pass */
     int leaves;        /* the most leaves of one pass */
@@ -32,6 +37,7 @@ struct net_options {
     bool training; /* false: forward only, no gradients planned */
     enum engine_kernels engine;
     enum engine_winograd winograd;
+    enum recompute recompute;
     const struct choice *loss; /* worker/loss.h; NULL: none (predict) */
     bool plan_only;            /* inspect: no memory is reserved, nothing can be run */
     bool unfused;              /* tests: every layer does its own work, see worker/fusion.h, and

@@ -29,6 +29,9 @@ struct net {
     bool poison;
 };
 
+/* Sets every data pointer to its place in the arena, as planned. */
+void net_place(struct net *net);
+
 /* Zeroes the borders of the storages that begin to live at `time`: their memory held something else
  * before. */
 void net_begin_storages(const struct net *net, int time, int pictures);

@@ -78,17 +78,23 @@ void net_load_input(struct net *net, const struct pass *pass, const float *pixel
     part_done(net, -1, NET_PART_INPUT);
 }
 
+/* Runs a layer forward, as it does at that time of the step. */
+static void run_forward(
+    struct net *net, const struct pass *pass, const struct layer *layer, int number, int time) {
+    net_begin_storages(net, time, pass->pictures);
+    if (layer->carrier == NULL) {
+        layer->operations->forward(layer, &net->run, pass);
+    }
+    end_blocks(net, time);
+    part_done(net, number, NET_PART_FORWARD);
+}
+
 bool net_forward_layer(struct net *net, const struct pass *pass, int index) {
     const struct layer *layer = net->graph.layer[index];
     if (layer->training_only && !(pass->training && net->options.training)) {
         return false;
     }
-    net_begin_storages(net, layer->time.forward, pass->pictures);
-    if (layer->carrier == NULL) {
-        layer->operations->forward(layer, &net->run, pass);
-    }
-    end_blocks(net, layer->time.forward);
-    part_done(net, index, NET_PART_FORWARD);
+    run_forward(net, pass, layer_first(layer), index, layer->time.forward);
     return true;
 }
 
@@ -111,33 +117,61 @@ void net_output(float *planar, const struct net *net, int pictures) {
     tensor_store_planar(planar, &net->output->activation, pictures);
 }
 
+static void call_between(const struct net_hooks *hooks) {
+    if (hooks != NULL && hooks->between != NULL) {
+        hooks->between(hooks->context);
+    }
+}
+
+/* What backward of a segment needs and was not kept. */
+static void run_again(struct net *net, const struct pass *pass, const struct graph_segment *segment,
+    const struct net_hooks *hooks) {
+    for (int i = segment->from; i < segment->past; i++) {
+        const struct layer *layer = net->graph.layer[i];
+        if (layer->again) {
+            run_forward(net, pass, layer, i, layer->time.again);
+            call_between(hooks);
+        }
+    }
+}
+
+/* Returns how many elements of the gradient are done after it, of `done` before. */
+static size_t run_backward(struct net *net, const struct pass *pass, int index,
+    const struct net_hooks *hooks, size_t done) {
+    const struct layer *layer = net->graph.layer[index];
+    net_begin_storages(net, layer->time.backward, pass->pictures);
+    bool carried = layer->carrier != NULL && !layer->carried_forward_only;
+    if (!carried && layer->output[0]->wants_gradient) {
+        layer->operations->backward(layer, &net->run, pass);
+    }
+    end_blocks(net, layer->time.backward);
+    part_done(net, index, NET_PART_BACKWARD);
+    size_t from = done;
+    for (int p = 0; p < layer->parameters; p++) {
+        done += layer->parameter[p]->packed;
+    }
+    if (hooks != NULL && hooks->ready != NULL && done > from) {
+        hooks->ready(hooks->context, from, done);
+    }
+    call_between(hooks);
+    part_done(net, index, NET_PART_HOOKS);
+    return done;
+}
+
 void net_backward(struct net *net, const struct pass *pass, const struct net_hooks *hooks) {
     assert(net->options.training && pass->gradient != NULL);
-    flush_denormals(net);
+    const struct graph *graph = &net->graph;
+    int segment = graph->segments - 1;
     size_t done = NET_METRICS;
+    flush_denormals(net);
     if (hooks != NULL && hooks->ready != NULL) {
         hooks->ready(hooks->context, 0, done);
     }
-    for (int i = net->graph.layers - 1; i >= 0; i--) {
-        const struct layer *layer = net->graph.layer[i];
-        net_begin_storages(net, layer->time.backward, pass->pictures);
-        bool carried = layer->carrier != NULL && !layer->carried_forward_only;
-        if (!carried && layer->output[0]->wants_gradient) {
-            layer->operations->backward(layer, &net->run, pass);
+    for (int i = graph->layers - 1; i >= 0; i--) {
+        for (; segment >= 0 && graph->segment[segment].before == i; segment--) {
+            run_again(net, pass, &graph->segment[segment], hooks);
         }
-        end_blocks(net, layer->time.backward);
-        part_done(net, i, NET_PART_BACKWARD);
-        size_t from = done;
-        for (int p = 0; p < layer->parameters; p++) {
-            done += layer->parameter[p]->packed;
-        }
-        if (hooks != NULL && hooks->ready != NULL && done > from) {
-            hooks->ready(hooks->context, from, done);
-        }
-        if (hooks != NULL && hooks->between != NULL) {
-            hooks->between(hooks->context);
-        }
-        part_done(net, i, NET_PART_HOOKS);
+        done = run_backward(net, pass, i, hooks, done);
     }
 }
 
@@ -164,7 +198,7 @@ const char *net_find_not_finite(
         return "input";
     }
     for (int i = 0; i < net->graph.layers; i++) {
-        const struct layer *layer = net->graph.layer[i];
+        const struct layer *layer = layer_first(net->graph.layer[i]);
         if (!net_forward_layer(net, pass, i)) {
             continue;
         }

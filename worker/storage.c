@@ -47,8 +47,12 @@ static bool are_blocks(const struct storage_plan *p, int first, int channels, in
 /* Whether nobody needs the input once the layer has run. */
 static bool input_is_done_with(const struct storage_plan *p, const struct layer *layer) {
     const struct value *input = layer->input[0];
-    if (!p->training) {
+    const struct layer *own = p->graph->layer[layer->number];
+    if (!p->training || input != own->input[0]) { /* backward looks at what is made again */
         return true;
+    }
+    if (layer != own && own->again) {
+        return false;
     }
     if (input->maker >= 0 && (p->graph->layer[input->maker]->flags & LAYER_NEEDS_OUTPUT) != 0) {
         return false;
@@ -77,11 +81,16 @@ static void join_activations(struct storage_plan *p, const struct layer *layer) 
     }
 }
 
-static void assign_outputs(struct storage_plan *p, const struct layer *layer) {
+/* `carrier` as it runs at that time. */
+static void assign_outputs(
+    struct storage_plan *p, const struct layer *layer, const struct layer *carrier) {
     for (int o = 0; o < layer->outputs; o++) {
         struct value *output = layer->output[o];
+        if (output->storage >= 0) {
+            continue; /* made the first time, and kept */
+        }
         if (layer->carrier != NULL) {
-            output->storage = layer->carrier->output[0]->storage;
+            output->storage = carrier->output[0]->storage;
         } else if ((layer->flags & LAYER_VIEW) != 0) {
             output->storage = layer->input[0]->storage;
             p->storage[output->storage].shared = true;
@@ -159,13 +168,32 @@ static void assign_gradients(struct storage_plan *p, const struct layer *layer) 
     assign_input_gradients(p, layer);
 }
 
-void storage_assign(struct storage_plan *plan) {
+static void forget(struct storage_plan *plan) {
     struct graph *graph = plan->graph;
     plan->count = 0;
+    for (int v = 0; v < graph->values; v++) {
+        struct value *value = graph->value[v];
+        value->storage = value->gradient_storage = -1;
+        if (value->first != NULL) {
+            value->first->storage = value->first->gradient_storage = -1;
+        }
+    }
+}
+
+void storage_assign(struct storage_plan *plan) {
+    struct graph *graph = plan->graph;
+    forget(plan);
     graph->value[0]->storage = fresh(plan, graph->value[0]->shape);
     for (int i = 0; i < graph->layers; i++) {
-        if (runs(plan, graph->layer[i])) {
-            assign_outputs(plan, graph->layer[i]);
+        const struct layer *layer = graph->layer[i];
+        if (runs(plan, layer)) {
+            assign_outputs(plan, layer_first(layer), layer_first(layer_worker(layer)));
+        }
+    }
+    for (int i = 0; i < graph->layers; i++) {
+        const struct layer *layer = graph->layer[i];
+        if (layer_worker(layer)->again) {
+            assign_outputs(plan, layer, layer_worker(layer));
         }
     }
     for (int i = graph->layers - 1; plan->training && i >= 0; i--) {

@@ -4,6 +4,8 @@
  * elementwise layer writes over what it reads where nobody needs that any more. Its border is the
  * widest that any of its readers asks for.
  *
+ * A value that is made twice (worker/recompute.h) has two, one for each time.
+ *
  * A storage may be a run of channel blocks of another one: what is concatenated is made side by
  * side in the first place, where counts of channels allow it, and so are the gradients. (Memory of
  * this kind: Huang et al., "Densely connected convolutional networks", 2017, and its memory-saving
@@ -27,7 +29,7 @@ struct storage_plan {
     bool training;
     bool apart; /* nothing is a part of another */
     int count;
-    struct storage *storage; /* room for two a value, and again two where it is made twice */
+    struct storage *storage; /* room for three a value: made, made again, and the gradient */
 };
 
 /* Gives every value that is ever held a storage, and every gradient. */

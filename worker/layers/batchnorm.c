@@ -315,7 +315,7 @@ static void forward_training(
     const struct layer *layer, const struct layer_run *run, const struct pass *pass) {
     int blocks = shape_blocks(layer->input[0]->shape.channels);
     struct kept *kept = layer->saved;
-    if (layer->input_from == NULL) {
+    if (layer_input_giver(layer) == NULL) {
         layer_each_run(layer, run, pass, layer->input[0]->shape, take_input);
     }
     if (layer->batch_sums > 0) {

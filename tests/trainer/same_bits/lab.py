@@ -25,17 +25,18 @@ TIMEOUT = 120
 
 # How a run is cut. Only `shuffle` may change the bits. `nodes`: ranks of each pretended node, as far
 # as there are ranks; the last one has the rest.
-Cut = collections.namedtuple("Cut", "ranks threads shuffle isa chunk bucket nodes progress")
+Cut = collections.namedtuple("Cut", "ranks threads shuffle isa chunk bucket nodes progress recompute")
 FACTORS = Cut(ranks=(1, 2, 3, 4, 5, 8), threads=(1, 2), shuffle=("global", "shard"),
               isa=("avx512", "avx2", "portable"), chunk=(0, 2), bucket=("4MiB", "4KiB"),
-              nodes=("8", "1,2,8"), progress=("inline", "thread"))
-PLAIN = Cut(1, 1, "global", "portable", 0, "4MiB", "8", "inline")
+              nodes=("8", "1,2,8"), progress=("inline", "thread"),
+              recompute=("off", "cheap", "all"))
+PLAIN = Cut(1, 1, "global", "portable", 0, "4MiB", "8", "inline", "off")
 
 
 def words(cut):
     return (f"{cut.ranks} ranks, {cut.threads} threads, shuffle {cut.shuffle}, {cut.isa}, "
             f"chunks of {cut.chunk or 'all'} leaves, buckets of {cut.bucket}, nodes of {cut.nodes}, "
-            f"progress {cut.progress}")
+            f"progress {cut.progress}, recompute {cut.recompute}")
 
 
 def machine_isas():
@@ -101,7 +102,7 @@ class Lab:
             self.program, "train", "recipe.yaml", "--run", run, "--oversubscribe",
             f"train.threads={cut.threads}", f"train.chunk={cut.chunk}",
             f"exchange.bucket={cut.bucket}", f"exchange.progress={cut.progress}",
-            f"data.shuffle={cut.shuffle}", *more]
+            f"train.recompute={cut.recompute}", f"data.shuffle={cut.shuffle}", *more]
 
     def train(self, run, cut, *more):
         """Trains to the end; returns the path of the last checkpoint."""

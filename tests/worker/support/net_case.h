@@ -11,6 +11,7 @@ struct net_case_options {
     int threads;
     int limit; /* the most leaves of a subtree, a power of two; 0: no limit */
     bool evaluation;
+    enum recompute recompute;
     bool unfused;    /* every layer does its own work, and every value can be looked at */
     const char *isa; /* NULL: the machine's */
 };
