@@ -98,7 +98,7 @@ static status pay_validation(struct run *run) {
     return run_save(run);
 }
 
-status run_train(struct run *run) {
+static status train_to_the_end(struct run *run) {
     struct decision decision;
     TRY(pay_validation(run));
     while (run->stop_signals == 0 && !coordinator_finished(run->recipe, &run->state)) {
@@ -106,9 +106,19 @@ status run_train(struct run *run) {
         TRY(end_step(run, &decision));
     }
     TRY(run_log_ranks(run));
-    TRY(job_agree(&run->job, run->pending));
-    if (run->timeline != NULL) {
-        run->pending = timeline_write(run->timeline, run->log);
-    }
     return job_agree(&run->job, run->pending);
+}
+
+/* What the ranks agreed to fail of still gets its timeline: a record, or a loss, that is not what
+ * it must be. After any other failure a rank may be alone, and would wait for ever. */
+status run_train(struct run *run) {
+    status result = train_to_the_end(run);
+    const bool together = result == STATUS_OK || result == STATUS_INPUT || result == STATUS_NUMERIC;
+    if (run->timeline == NULL || !together) {
+        return result;
+    }
+    char message[1024];
+    status_message_copy(message, sizeof message);
+    status written = job_agree(&run->job, timeline_write(run->timeline, run->log));
+    return result == STATUS_OK ? written : status_adopt(result, message);
 }

@@ -98,6 +98,17 @@ class Timeline(bench.Bench):
         ranks = self.load()
         self.check_clock({rank: self.check_rank(rank, events) for rank, events in ranks.items()})
 
+    def test_of_a_run_that_fails(self):
+        command = [bench.PROGRAM, "train", "recipe.yaml", "--run", "out", "--oversubscribe",
+                   "--timeline", "trace.json", "train.schedule={constant: 1e6}", "train.optimizer={sgd: {momentum: 0.99}}"]
+        done = self.run_command(["mpirun", "-n", "2", *command])
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("the loss is", done.stderr)
+        ranks = self.load()
+        self.assertEqual(sorted(ranks), [0, 1])
+        for events in ranks.values():
+            self.assertIn("backward", [event["name"] for event in events])
+
     def test_one_rank_without_mpirun(self):
         ranks = self.trace()
         self.check_rank(0, ranks[0])
