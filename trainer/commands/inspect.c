@@ -48,9 +48,17 @@ static void print_net(json_t *object, const struct net *net, bool json) {
     }
 }
 
+/* With the kernels that a recipe gets which says nothing of them. */
 static status inspect_model(const struct node *model, const char *path, bool json) {
     const struct net_options plan = {
-        .pictures = 1, .leaves = 1, .leaf = 1, .threads = 1, .training = true, .plan_only = true};
+        .pictures = 1,
+        .leaves = 1,
+        .leaf = 1,
+        .threads = 1,
+        .training = true,
+        .winograd = WINOGRAD_ON,
+        .plan_only = true,
+    };
     struct net *net;
     TRY(net_create(&net, model, &plan));
     print_net(json_pack("{s:s, s:s}", "path", path, "is", "model"), net, json);
@@ -162,7 +170,14 @@ static status inspect_checkpoint(const struct inspect_options *options, const ch
         TRY_TO(done, result, safetensors_verify(trained.file));
     }
     const struct net_options plan = {
-        .pictures = 1, .leaves = 1, .leaf = 1, .threads = 1, .plan_only = true};
+        .pictures = 1,
+        .leaves = 1,
+        .leaf = 1,
+        .threads = 1,
+        .engine = (enum engine_kernels)trained.recipe.engine.kernels,
+        .winograd = (enum engine_winograd)trained.recipe.engine.winograd,
+        .plan_only = true,
+    };
     TRY_TO(done, result, net_create(&net, trained.recipe.model, &plan));
     json_t *object = checkpoint_json(&trained, options->verify);
     if (!options->json) {

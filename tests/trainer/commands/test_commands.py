@@ -169,6 +169,15 @@ class Inspect(bench.Bench):
         self.assertTrue(network["layers"][0]["kernel"])
         self.assertIn("multiply-adds", self.works("inspect", "model.yaml").stdout)
 
+    def test_kernels_are_those_of_training(self):
+        self.write("wide.yaml", "input: {channels: 32, height: 8, width: 8}\nlayers:\n"
+                   "  - conv: {out: 32, kernel: 3, pad: 1}\n  - linear: {out: 6}\n")
+        self.replace("recipe.yaml", "model: model.yaml", "model: wide.yaml")
+        for wanted, *what in (("winograd", "wide.yaml"), ("winograd", "recipe.yaml"),
+                              ("direct", "recipe.yaml", "engine.winograd=off")):
+            found = json.loads(self.works("inspect", *what, "--json").stdout)
+            self.assertEqual(found["network"]["layers"][0]["kernel"].split()[0], wanted, what)
+
     def test_a_recipe_and_the_memory_of_its_ranks(self):
         one = json.loads(self.works("inspect", "recipe.yaml", "--json").stdout)
         self.assertEqual((one["is"], one["batch"], one["leaves"]), ("recipe", 32, 4))
