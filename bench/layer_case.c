@@ -1,5 +1,7 @@
 #include "layer_case.h"
 
+#include <stdio.h>
+
 /* The next piece of the arena. Called once without memory to measure, once to place. */
 static void *take(struct layer_case *own, size_t bytes) {
     void *piece = own->arena.base != NULL ? own->arena.base + own->used : NULL;
@@ -100,4 +102,16 @@ void layer_case_run(struct layer_case *own, enum direction direction) {
         convolution_backward_weights(own->gradients, &own->input, &own->output_gradient, &own->pass,
             own->convolution, own->scratch);
     }
+}
+
+bool layer_line_read(struct layer_line *line) {
+    int first, stride;
+    struct convolution_shape *s = &line->shape;
+    *line = (struct layer_line){.shape = {.dilation_height = 1, .dilation_width = 1}};
+    int count = scanf("%d%d%d%d%d%d%d%d%d%d%d%d", &s->input.channels, &s->input.height,
+        &s->input.width, &s->output_channels, &s->kernel_height, &s->kernel_width, &stride,
+        &s->pad_height, &s->pad_width, &s->groups, &line->pictures, &first);
+    s->stride_height = s->stride_width = stride;
+    line->first = first != 0;
+    return count == 12;
 }

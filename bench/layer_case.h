@@ -1,4 +1,4 @@
-/* One convolution with tensors of its own, for programs that time its three directions. */
+/* One convolution with tensors of its own, for programs that measure its three directions. */
 #ifndef BENCH_LAYER_CASE_H
 #define BENCH_LAYER_CASE_H
 
@@ -26,5 +26,15 @@ status layer_case_init(struct layer_case *layer_case, const struct convolution_s
     int pictures, const struct kernels *kernels, enum engine_winograd winograd, int threads);
 void layer_case_release(struct layer_case *layer_case);
 void layer_case_run(struct layer_case *layer_case, enum direction direction);
+
+/* A line of standard input: channels height width, output channels, kernel height width, stride,
+ * pad height width, groups, pictures, and 1 where the input has no gradient (else 0). */
+struct layer_line {
+    struct convolution_shape shape;
+    int pictures;
+    bool first; /* its input has no gradient */
+};
+/* False at the end of them. */
+bool layer_line_read(struct layer_line *line);
 
 #endif

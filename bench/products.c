@@ -13,12 +13,11 @@
  * columns are the median and spread of the ratio of their rates, both counted in the direct
  * kernel's operations. The instruction set is CONVOY_ISA's, or the best.
  *
- * With --lines the layers come from standard input, one a line: channels height width, output
- * channels, kernel height width, stride, pad height width, groups, pictures, and 1 where the input
- * has no gradient (else 0). A round then measures the direct kernel, Winograd's where the shape has
- * it by default, and oneDNN's where that is installed. For each direction a line of JSON comes out:
- * operations of a run (two a multiply-add) and, round by round, operations a second of the ceiling
- * and seconds of a run ("direct", "winograd", "onednn": empty where there is none).
+ * With --lines the layers come from standard input, one a line (layer_case.h). A round then
+ * measures the direct kernel, Winograd's where the shape has it by default, and oneDNN's where that
+ * is installed. For each direction a line of JSON comes out: operations of a run (two a
+ * multiply-add) and, round by round, operations a second of the ceiling and seconds of a run
+ * ("direct", "winograd", "onednn": empty where there is none).
  */
 #include "layer_case.h"
 #include "peer.h"
@@ -286,22 +285,11 @@ static status run_table(const char *word, int threads, struct rounds *rounds) {
     return STATUS_OK;
 }
 
-static bool read_line(struct layer *layer) {
-    int first, stride;
-    struct convolution_shape *s = &layer->shape;
-    *layer = (struct layer){.shape = {.dilation_height = 1, .dilation_width = 1}};
-    int count = scanf("%d%d%d%d%d%d%d%d%d%d%d%d", &s->input.channels, &s->input.height,
-        &s->input.width, &s->output_channels, &s->kernel_height, &s->kernel_width, &stride,
-        &s->pad_height, &s->pad_width, &s->groups, &layer->pictures, &first);
-    s->stride_height = s->stride_width = stride;
-    layer->name = first != 0 ? "first" : "";
-    return count == 12;
-}
-
 static status run_lines(int threads, struct rounds *rounds) {
     static const enum engine_winograd wishes[] = {WINOGRAD_ON};
-    struct layer layer;
-    while (read_line(&layer)) {
+    struct layer_line line;
+    while (layer_line_read(&line)) {
+        const struct layer layer = {line.first ? "first" : "", line.shape, line.pictures};
         struct contest contest;
         status result = contest_init(&contest, &layer, wishes, 1, threads);
         if (result == STATUS_OK) {
