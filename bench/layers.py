@@ -22,20 +22,31 @@ def line_of(layer, batch):
     return " ".join(map(str, numbers))
 
 
+def convolutions(options, network, batch):
+    """Every distinct convolution of a network: its line, and what `convoy inspect` says of it."""
+    report = run([options.program, "inspect", network.path(), "--json"], environment(options))
+    layers = report[0]["network"]["layers"] if report else []
+    return {line_of(layer, batch): layer for layer in layers if layer["kind"] == "conv"}
+
+
+def bench_program(options, name):
+    return os.path.join(os.path.dirname(options.program), "bench", name)
+
+
+def measure_line(options, line):
+    """Its directions, as bench_products says; none where it fails."""
+    command = [bench_program(options, "bench_products"), "--lines", "--threads", "2", "--rounds",
+               str(options.layer_rounds)] + ["--cpu-time"] * options.cpu_time
+    rows = run(command, environment(options), text=line)
+    return rows[0] if rows else []
+
+
 def measure_convolutions(options, network):
     """Every distinct convolution of a network, in every direction: what bench_products says, the
     shape and its name."""
-    report = run([options.program, "inspect", network.path(), "--json"], environment(options))
-    layers = report[0]["network"]["layers"] if report else []
-    shapes = {line_of(layer, network.batch): layer["convolution"] for layer in layers
-              if layer["kind"] == "conv"}
-    command = [os.path.join(os.path.dirname(options.program), "bench", "bench_products"), "--lines",
-               "--threads", "2", "--rounds", str(options.layer_rounds)]
-    found = []
-    for line, shape in shapes.items():
-        rows = run(command + ["--cpu-time"] * options.cpu_time, environment(options), text=line)
-        found += [{**row, "shape": shape, "name": name_of(shape)} for row in (rows or [[]])[0]]
-    return found
+    return [{**row, "shape": layer["convolution"], "name": name_of(layer["convolution"])}
+            for line, layer in convolutions(options, network, network.batch).items()
+            for row in measure_line(options, line)]
 
 
 def measure_memory_bound(options, network):

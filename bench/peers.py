@@ -15,7 +15,8 @@ import sys
 from typing import NamedTuple
 
 BENCH = os.path.dirname(os.path.abspath(__file__))
-MODELS = os.path.join(os.path.dirname(BENCH), "configs", "models")
+ROOT = os.path.dirname(BENCH)
+MODELS = os.path.join(ROOT, "configs", "models")
 TIMEOUT = 1800
 JEMALLOC = {"MALLOC_CONF": "dirty_decay_ms:-1,muzzy_decay_ms:-1,metadata_thp:auto,thp:always"}
 
@@ -28,6 +29,14 @@ class Network(NamedTuple):
 
     def path(self, model=None):
         return os.path.join(MODELS, (model or self.model) + ".yaml")
+
+
+NETWORKS = (
+    Network("resnet50", "resnet50", "resnet50", 16),
+    Network("alexnet", "alexnet-torchvision", "alexnet", 64),
+    Network("vgg16", "vgg16", "vgg16", 8),
+    Network("googlenet", "googlenet-torchvision", "googlenet", 32),
+)
 
 
 class Setting(NamedTuple):
