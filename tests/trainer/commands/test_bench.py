@@ -1,5 +1,9 @@
 #!/usr/bin/env python3
 """`convoy bench` as a user types it: what it prints and how it exits, never how fast anything is."""
+import contextlib
+import importlib.machinery
+import importlib.util
+import io
 import json
 import os
 import subprocess
@@ -181,6 +185,47 @@ class Step(bench.Bench):
         self.refuses(2, ["egine"], "bench", "step", "net.yaml", "egine.kernels=blas")
 
 
+def load_compare():
+    """bench/compare as a module."""
+    loader = importlib.machinery.SourceFileLoader("compare", os.path.join(FOLDER, "compare"))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("compare", loader))
+    loader.exec_module(module)
+    return module
+
+
+class Stub:
+    """A peer that takes no step."""
+    def __init__(self, name, settings, rate):
+        self.name, self.settings, self.rate = name, settings, rate
+
+    def step(self, network, setting):
+        rate = self.rate * setting.ranks * setting.threads * network.batch
+        return {"rate": rate, "share": 0.5, "ceiling": 100 * setting.ranks * setting.threads,
+                "memory": 1000, "start": 1.5}
+
+
+# Stands for convoy and for bench_products.
+PROGRAM = """\
+#!/usr/bin/env python3
+import json, sys
+convolution = {"input": [64, 28, 28], "output": 64, "kernel": [3, 3], "stride": [1, 1],
+               "pad": [1, 1], "dilation": [1, 1], "groups": 1}
+if "--lines" in sys.argv:
+    assert sys.stdin.read().split()[:4] == ["64", "28", "28", "64"]
+    print(json.dumps([{"direction": direction, "operations": 9e9, "ceiling": [1e11, 1e11],
+                       "direct": [0.1, 0.1], "winograd": [0.05, 0.05], "onednn": [0.1, 0.1]}
+                      for direction in ("forward", "backward-data", "backward-weights")]))
+elif sys.argv[1] == "inspect":
+    print(json.dumps({"network": {"layers": [{"kind": "conv", "input_gradient": True,
+                                              "convolution": convolution}] * 2}}))
+else:
+    rows = [{"name": "", "kind": kind, "part": "forward", "share_of_memory": 0.75}
+            for kind in ("conv", "batchnorm", "maxpool", "avgpool", "lrn")]
+    print(json.dumps({"memory_gbytes": 40, "kinds": rows,
+                      "layers": [{"name": "update", "share_of_memory": 0.85}]}))
+"""
+
+
 class Compare(bench.Bench):
     """bench/compare without running the peers: its list, how it judges, and what it takes from the
     programs."""
@@ -221,6 +266,37 @@ class Compare(bench.Bench):
             self.assertEqual(product["operations"], 2 * multiply_adds)
             self.assertEqual((len(product["ceiling"]), len(product["direct"])), (2, 2))
         self.assertEqual([len(product["winograd"]) for product in products], [2, 2, 2, 0, 0])
+
+    def test_everything_is_measured_and_every_goal_is_judged(self):
+        compare = load_compare()
+        for name in ("convoy", os.path.join("bench", "bench_products")):
+            self.write(name, PROGRAM)
+            os.chmod(self.path(name), 0o755)
+        threads, ranks = compare.SETTINGS[1:]
+        compare.peers = lambda options: [
+            Stub(goals.CONVOY, compare.SETTINGS, 3), Stub(goals.DIRECT, (threads, ranks), 2),
+            Stub(goals.INSTALLED, (threads,), 0.5), Stub(goals.TUNED, (threads, ranks), 1)]
+        compare.RESULTS = self.path("RESULTS.md")
+        self.write("RESULTS.md", f"before\n\n{compare.MARK}\n### older\n")
+        self.addCleanup(setattr, sys, "argv", sys.argv)
+        sys.argv = ["compare", "--quick", "--program", self.path("convoy")]
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            self.assertEqual(compare.main(), 0)
+        text = self.read("RESULTS.md").decode()
+        self.assertTrue(text.startswith(f"before\n\n{compare.MARK}\n### 2"))
+        self.assertTrue(text.endswith("\n### older\n"))
+        table = text.split("| goal |")[1].split("\n\n")[0].split("\n")[2:]
+        judged = dict(line[2:-2].split(" | ", 1) for line in table)
+        self.assertEqual(len(judged), len(goals.rows(goals.Found())))
+        self.assertEqual([goal for goal, rest in judged.items() if rest.endswith(goals.UNKNOWN)],
+                         ["1x1, C ≥ 256, up to 28x28", "1x1 at 56x56", "first layer 7x7/2",
+                          "first layer 11x11/4"])
+        self.assertEqual(judged["vgg16, 2 ranks: Convoy by PyTorch tuned"],
+                         "≥ 2.6× | 3.00× (3.00–3.00) | 48.0 and 16.0 pictures/s | yes")
+        self.assertEqual(judged["update, of memory speed"],
+                         "≥ 80 % | 85 % (85–85) | copy 40 GB/s | yes")
+        self.assertEqual(judged["vgg16: 2 ranks over one, by the ceiling's"],
+                         "≥ 95 % | 100 % (100–100) | 2.00× of the ceiling's 2.00× | yes")
 
     def test_goals_are_judged_by_the_median_of_ratios_within_a_round(self):
         found = goals.Found()
