@@ -248,7 +248,8 @@ static status set_up(struct replay *replay, int count, char **arguments) {
 /* Everything is left to the end of the process: simulated ranks share it. */
 int main(int count, char **arguments) {
     struct replay *replay = NULL;
-    MPI_Init(&count, &arguments);
+    int provided; /* the transport asks MPI which level it has */
+    MPI_Init_thread(&count, &arguments, MPI_THREAD_SERIALIZED, &provided);
     status result = MEMORY_ALLOCATE(&replay, 1);
     result = result == STATUS_OK ? set_up(replay, count, arguments) : result;
     result = result == STATUS_OK ? run_steps(replay) : result;
