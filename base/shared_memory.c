@@ -12,6 +12,9 @@
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
 #endif
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25 /* Linux 6.1 */
+#endif
 
 /* Maps the file where an address is a multiple of a huge page, as its offsets are. */
 static status map(struct shared_memory *memory) {
@@ -78,12 +81,27 @@ status shared_memory_open(
     return result;
 }
 
-status shared_memory_reserve(const struct shared_memory *memory, size_t from, size_t size) {
+/* Puts the whole huge pages of [from, to) on huge pages. Linux gives shared memory none by default
+ * (shmem_enabled: never), but on request it makes one of small ones, and that is quickest while
+ * only the first of them is there. */
+static bool collapse(const struct shared_memory *memory, size_t from, size_t to) {
+    from = whole_pages(from);
+    to -= to % HUGE_PAGE;
+    for (size_t at = from; at < to; at += HUGE_PAGE) {
+        if (madvise(memory->base + at, 1, MADV_POPULATE_WRITE) != 0) {
+            return false;
+        }
+    }
+    return from < to && madvise(memory->base + from, to - from, MADV_COLLAPSE) == 0;
+}
+
+status shared_memory_reserve(struct shared_memory *memory, size_t from, size_t size) {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     size_t skip = from % page;
     if (size == 0) {
         return STATUS_OK;
     }
+    memory->huge = collapse(memory, from, from + size);
     if (madvise(memory->base + from - skip, size + skip, MADV_POPULATE_WRITE) == 0) {
         return STATUS_OK;
     }

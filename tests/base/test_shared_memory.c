@@ -43,6 +43,26 @@ static void test_shared_memory__is_one_for_two_processes(void) {
     CU_ASSERT_PTR_NULL(memory.base);
 }
 
+/* What other processes wrote stays when pages become huge, and whoever maps it sees it. */
+static void test_shared_memory__keeps_what_is_there(void) {
+    struct shared_memory memory, again;
+    CU_ASSERT_EQUAL_FATAL(shared_memory_create(&memory, 3 * SIZE), STATUS_OK);
+    memset(memory.base, 5, 3 * SIZE);
+    const struct shared_memory_key key = shared_memory_get_key(&memory);
+    CU_ASSERT_EQUAL_FATAL(shared_memory_open(&again, &key, 3 * SIZE), STATUS_OK);
+    CU_ASSERT_EQUAL(again.base[SIZE], 5);
+    CU_ASSERT_EQUAL(shared_memory_reserve(&memory, 4096, 3 * SIZE - 4096), STATUS_OK);
+    CU_ASSERT_EQUAL(shared_memory_reserve(&again, 0, 3 * SIZE), STATUS_OK);
+    again.base[SIZE] = 6;
+    size_t wrong = 0;
+    for (size_t i = 0; i < 3 * SIZE; i++) {
+        wrong += memory.base[i] != (i == SIZE ? 6 : 5);
+    }
+    CU_ASSERT_EQUAL(wrong, 0);
+    shared_memory_release(&again);
+    shared_memory_release(&memory);
+}
+
 static void test_shared_memory__says_what_is_not_to_be_had(void) {
     struct shared_memory memory;
     const struct shared_memory_key nobody = {.process = 0, .file = 3};
@@ -53,4 +73,5 @@ static void test_shared_memory__says_what_is_not_to_be_had(void) {
 }
 
 TEST_MAIN("shared_memory", TEST(test_shared_memory__is_one_for_two_processes),
+    TEST(test_shared_memory__keeps_what_is_there),
     TEST(test_shared_memory__says_what_is_not_to_be_had))

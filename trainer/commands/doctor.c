@@ -1,4 +1,5 @@
 #include "base/cpu.h"
+#include "base/shared_memory.h"
 #include "io/file_system.h"
 #include "trainer/commands/command.h"
 #include "trainer/job.h"
@@ -92,6 +93,19 @@ static json_t *huge_pages(void) {
     return json_string(text);
 }
 
+/* Whether memory that ranks of a node share gets huge pages here: without them the linear layers of
+ * several ranks are slow. */
+static bool shares_huge_pages(void) {
+    const size_t huge = (size_t)2 << 20;
+    struct shared_memory memory;
+    if (shared_memory_create(&memory, huge) != STATUS_OK) {
+        return false;
+    }
+    bool have = shared_memory_reserve(&memory, 0, huge) == STATUS_OK && memory.huge;
+    shared_memory_release(&memory);
+    return have;
+}
+
 static json_t *bytes_free(const char *path) {
     struct statvfs about;
     if (statvfs(path, &about) != 0) {
@@ -116,11 +130,11 @@ static json_t *machine_json(const struct rank_report *reports, int ranks) {
     MPI_Get_library_version(mpi, &length);
     mpi[strcspn(mpi, "\n,")] = '\0';
     int64_t memory = (int64_t)sysconf(_SC_PHYS_PAGES) * (int64_t)sysconf(_SC_PAGESIZE);
-    return json_pack("{s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:I, s:o, s:s}", "convoy",
+    return json_pack("{s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:b, s:I, s:o, s:s}", "convoy",
         version_number(), "build", version_identity(), "mpi", mpi, "ranks", ranks, "rank",
         ranks_json(reports, ranks), "instruction_sets", instruction_sets(), "huge_pages",
-        huge_pages(), "memory", (json_int_t)memory, "shared_memory", bytes_free("/dev/shm"),
-        "openblas", openblas_get_config());
+        huge_pages(), "shared_huge_pages", shares_huge_pages(), "memory", (json_int_t)memory,
+        "shared_memory", bytes_free("/dev/shm"), "openblas", openblas_get_config());
 }
 
 static void print_space(const char *what, const json_t *space) {
@@ -146,8 +160,12 @@ static void print_text(const json_t *machine, const struct rank_report *reports,
     for (size_t i = 0; i < json_array_size(sets); i++) {
         printf(" %s", json_string_value(json_array_get(sets, i)));
     }
-    printf("\n%-18s %s (transparent)\n", "huge pages",
-        json_string_value(json_object_get(machine, "huge_pages")));
+    bool shared = json_is_true(json_object_get(machine, "shared_huge_pages"));
+    printf("\n%-18s %s (transparent); %s\n", "huge pages",
+        json_string_value(json_object_get(machine, "huge_pages")),
+        shared ? "shared memory too"
+               : "shared memory has none: root may write `advise` to "
+                 "/sys/kernel/mm/transparent_hugepage/shmem_enabled");
     printf("%-18s %.1f GiB\n", "memory",
         (double)json_integer_value(json_object_get(machine, "memory")) / (1024.0 * 1024 * 1024));
     print_space("shared memory", json_object_get(machine, "shared_memory"));

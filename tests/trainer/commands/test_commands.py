@@ -61,7 +61,7 @@ class Help(bench.Bench):
 class Doctor(bench.Bench):
     def test_tells_what_the_machine_offers(self):
         machine = json.loads(self.works("doctor", ".", "--json").stdout)
-        for key in ("mpi", "openblas", "instruction_sets", "huge_pages", "shared_memory", "memory"):
+        for key in ("mpi", "openblas", "instruction_sets", "huge_pages", "shared_huge_pages", "shared_memory", "memory"):
             self.assertTrue(machine[key], key)
         self.assertIn("portable", machine["instruction_sets"])
         self.assertIn("file_system", machine["data"])
