@@ -79,8 +79,12 @@ void run_log_start(struct run *run, bool resumed) {
     const double mib = 1024 * 1024;
     log_line(
         run->log, "convoy %s (%s), run %s", version_number(), version_identity(), run->folder.path);
-    log_line(run->log, "%d rank%s with %d thread%s each", run->job.ranks,
-        run->job.ranks == 1 ? "" : "s", run->threads, run->threads == 1 ? "" : "s");
+    const bool by_thread = step_get_progress(run->step) == EXCHANGE_THREAD;
+    log_line(run->log, "%d rank%s with %d thread%s each%s", run->job.ranks,
+        run->job.ranks == 1 ? "" : "s", run->threads, run->threads == 1 ? "" : "s",
+        by_thread            ? ", and one that moves the exchange on below backward"
+        : run->job.ranks > 1 ? ", which move the exchange on between kernels"
+                             : "");
     log_line(run->log,
         "training on %" PRId64 " pictures of %d classes (%s), %" PRId64 " steps an epoch, %" PRId64
         " in all",
@@ -95,10 +99,11 @@ void run_log_start(struct run *run, bool resumed) {
     if (resumed) {
         log_line(run->log, "going on after step %" PRId64, run->state.step);
     }
-    run_log_metrics(run, json_pack("{s:s, s:I, s:I, s:i, s:i, s:s, s:b}", "event", "start", "step",
-                             (json_int_t)run->state.step, "steps", (json_int_t)run->state.steps,
-                             "ranks", run->job.ranks, "threads", run->threads, "version",
-                             version_number(), "resumed", (int)resumed));
+    run_log_metrics(run,
+        json_pack("{s:s, s:I, s:I, s:i, s:i, s:s, s:s, s:b}", "event", "start", "step",
+            (json_int_t)run->state.step, "steps", (json_int_t)run->state.steps, "ranks",
+            run->job.ranks, "threads", run->threads, "progress", by_thread ? "thread" : "inline",
+            "version", version_number(), "resumed", (int)resumed));
 }
 
 static void update_speed(struct run_counts *counts, int64_t pictures, double *last) {

@@ -424,6 +424,10 @@ struct step_times step_get_times(const struct step *step) {
     return step->times;
 }
 
+enum exchange_progress_by step_get_progress(const struct step *step) {
+    return step->gradients != NULL ? exchange_get_progress(step->gradients) : EXCHANGE_INLINE;
+}
+
 int step_most_in_flight(const struct step *step) {
     return step->gradients != NULL ? exchange_most_in_flight(step->gradients) : 0;
 }

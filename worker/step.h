@@ -147,6 +147,9 @@ struct step_times {
 };
 struct step_times step_get_times(const struct step *step);
 
+/* Who moves the exchange of gradients on. */
+enum exchange_progress_by step_get_progress(const struct step *step);
+
 /* The most buckets that were under way at one time; and the bytes that this rank sends for
  * agreement and exchange of a step of `pictures` pictures, by the formula. */
 int step_most_in_flight(const struct step *step);

@@ -205,6 +205,10 @@ struct exchange_map exchange_get_map(const struct exchange *exchange) {
         plan->transport->rank, plan->transport->ranks, plan->nodes, plan->node_first};
 }
 
+enum exchange_progress_by exchange_get_progress(const struct exchange *exchange) {
+    return exchange->options.progress;
+}
+
 /* ---- a step ---- */
 
 status exchange_begin(

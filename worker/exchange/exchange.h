@@ -158,6 +158,9 @@ struct exchange_map {
 };
 struct exchange_map exchange_get_map(const struct exchange *exchange);
 
+/* Who moves it on: never EXCHANGE_AUTO, but what that chose. */
+enum exchange_progress_by exchange_get_progress(const struct exchange *exchange);
+
 /* The bytes that the algorithm makes this rank send for one step of `pictures` pictures: the
  * formula, worked out apart from the code that sends. */
 int64_t exchange_bytes(

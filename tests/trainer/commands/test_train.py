@@ -83,6 +83,17 @@ class Folders(Train):
         self.assertEqual([rank["rank"] for rank in ranks], [0, 1, 2])
         self.assertEqual(sum(rank["records"] for rank in ranks), 2 * 60)
 
+    def test_the_log_says_who_moves_the_exchange_on(self):
+        for run, nodes, progress, who in (
+                ("a", "3", "auto", "inline"), ("b", "1,2", "auto", "thread"),
+                ("c", "1,2", "inline", "inline"), ("d", "3", "thread", "thread")):
+            self.train("--run", run, f"exchange.progress={progress}", launcher=[
+                "env", f"CONVOY_TEST_NODES={nodes}", "mpirun", "-n", "3"])
+            self.assertEqual(self.events(run, "start")[0]["progress"], who)
+            self.assertIn({"inline": "between kernels", "thread": "below backward"}[who],
+                          self.read(f"{run}/log.txt").decode())
+        self.assert_same("a", "b", self.checkpoints("a")[-1])
+
     def test_the_slowest_rank_is_told_once_an_epoch(self):
         self.train("--run", "a", "data.validation=data/train", launcher=["mpirun", "-n", "3"])
         found = self.events("a", "stragglers")
