@@ -56,7 +56,7 @@ static void set_options(struct exchange *exchange, const struct exchange_options
 }
 
 /* Shares memory where that is possible on all nodes; else every rank is a node. Where every rank
- * is, nothing is shared: memory of one's own has huge pages, shared memory mostly has not. */
+ * is, nothing is shared: memory of one's own has huge pages, shared memory not on every system. */
 static status take_node(struct exchange *exchange, struct transport *transport) {
     bool shared = transport->shares_memory && transport->ranks > transport->nodes &&
                   !exchange->options.alone && exchange->options.algorithm == EXCHANGE_TREE;
