@@ -95,13 +95,13 @@ static bool collapse(const struct shared_memory *memory, size_t from, size_t to)
     return from < to && madvise(memory->base + from, to - from, MADV_COLLAPSE) == 0;
 }
 
-status shared_memory_reserve(struct shared_memory *memory, size_t from, size_t size) {
+status shared_memory_reserve(const struct shared_memory *memory, size_t from, size_t size) {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     size_t skip = from % page;
     if (size == 0) {
         return STATUS_OK;
     }
-    memory->huge = collapse(memory, from, from + size);
+    collapse(memory, from, from + size); /* a wish */
     if (madvise(memory->base + from - skip, size + skip, MADV_POPULATE_WRITE) == 0) {
         return STATUS_OK;
     }
@@ -113,6 +113,16 @@ status shared_memory_reserve(struct shared_memory *memory, size_t from, size_t s
         FAIL(STATUS_SYSTEM, "no %zu bytes of shared memory: %s", size, strerror(error));
     }
     return STATUS_OK;
+}
+
+bool shared_memory_takes_huge_pages(void) {
+    struct shared_memory memory;
+    if (shared_memory_create(&memory, HUGE_PAGE) != STATUS_OK) {
+        return false;
+    }
+    bool takes = collapse(&memory, 0, HUGE_PAGE);
+    shared_memory_release(&memory);
+    return takes;
 }
 
 void shared_memory_release(struct shared_memory *memory) {

@@ -15,7 +15,6 @@ struct shared_memory {
     unsigned char *base; /* aligned to a huge page; NULL: none */
     size_t size;
     int file;
-    bool huge; /* whether what was reserved last has huge pages, as far as the system tells */
 };
 
 /* What another process opens it by: plain bytes. */
@@ -35,7 +34,9 @@ status shared_memory_open(
  * where the system gives them, so that no later touch can fail. STATUS_SYSTEM where memory is
  * short.
  */
-status shared_memory_reserve(struct shared_memory *memory, size_t from, size_t size);
+status shared_memory_reserve(const struct shared_memory *memory, size_t from, size_t size);
+/* Whether the system gives shared memory huge pages when asked: tried on one. */
+bool shared_memory_takes_huge_pages(void);
 void shared_memory_release(struct shared_memory *memory);
 
 #endif

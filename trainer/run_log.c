@@ -82,9 +82,10 @@ void run_log_start(struct run *run, bool resumed) {
     const bool by_thread = step_get_progress(run->step) == EXCHANGE_THREAD;
     log_line(run->log, "%d rank%s with %d thread%s each%s", run->job.ranks,
         run->job.ranks == 1 ? "" : "s", run->threads, run->threads == 1 ? "" : "s",
-        by_thread            ? ", and one that moves the exchange on below backward"
-        : run->job.ranks > 1 ? ", which move the exchange on between kernels"
-                             : "");
+        by_thread ? ", and one that moves the exchange on below backward"
+        : run->job.ranks > 1 && run->recipe->train.local_steps == 1
+            ? ", which move the exchange on between kernels"
+            : "");
     log_line(run->log,
         "training on %" PRId64 " pictures of %d classes (%s), %" PRId64 " steps an epoch, %" PRId64
         " in all",

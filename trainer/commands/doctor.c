@@ -93,19 +93,6 @@ static json_t *huge_pages(void) {
     return json_string(text);
 }
 
-/* Whether memory that ranks of a node share gets huge pages here: without them the linear layers of
- * several ranks are slow. */
-static bool shares_huge_pages(void) {
-    const size_t huge = (size_t)2 << 20;
-    struct shared_memory memory;
-    if (shared_memory_create(&memory, huge) != STATUS_OK) {
-        return false;
-    }
-    bool have = shared_memory_reserve(&memory, 0, huge) == STATUS_OK && memory.huge;
-    shared_memory_release(&memory);
-    return have;
-}
-
 static json_t *bytes_free(const char *path) {
     struct statvfs about;
     if (statvfs(path, &about) != 0) {
@@ -133,8 +120,9 @@ static json_t *machine_json(const struct rank_report *reports, int ranks) {
     return json_pack("{s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:b, s:I, s:o, s:s}", "convoy",
         version_number(), "build", version_identity(), "mpi", mpi, "ranks", ranks, "rank",
         ranks_json(reports, ranks), "instruction_sets", instruction_sets(), "huge_pages",
-        huge_pages(), "shared_huge_pages", shares_huge_pages(), "memory", (json_int_t)memory,
-        "shared_memory", bytes_free("/dev/shm"), "openblas", openblas_get_config());
+        huge_pages(), "shared_huge_pages", shared_memory_takes_huge_pages(), "memory",
+        (json_int_t)memory, "shared_memory", bytes_free("/dev/shm"), "openblas",
+        openblas_get_config());
 }
 
 static void print_space(const char *what, const json_t *space) {

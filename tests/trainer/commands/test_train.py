@@ -93,6 +93,9 @@ class Folders(Train):
             self.assertIn({"inline": "between kernels", "thread": "below backward"}[who],
                           self.read(f"{run}/log.txt").decode())
         self.assert_same("a", "b", self.checkpoints("a")[-1])
+        # In steps of its own a rank exchanges no gradient.
+        self.train("--run", "e", "train.local_steps=2", launcher=["mpirun", "-n", "3"])
+        self.assertNotIn("exchange on", self.read("e/log.txt").decode())
 
     def test_the_slowest_rank_is_told_once_an_epoch(self):
         self.train("--run", "a", "data.validation=data/train", launcher=["mpirun", "-n", "3"])
