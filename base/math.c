@@ -1,51 +1,34 @@
 #include "base/math.h"
 
-#include "base/math_double_double.h"
+#include "base/math_double.h"
 
 #include <stdbool.h>
-#include <stdint.h>
-#include <string.h>
 
 /* Results and arguments below the smallest normal number count as zero, by tests on their bits:
  * whether a thread flushes denormals must not show. */
 
 #define NOT_A_NUMBER ((double)NAN)
 #define INFINITE     ((double)INFINITY)
-#define ROUNDER      0x1.8p52           /* adding and subtracting it rounds to a whole number */
-#define LN2_HIGH     0x1.62e42fefa38p-1 /* 42 bits: times a whole number of 11 bits it is exact */
-#define LN2_LOW      0x1.ef35793c7673p-45
 #define LOG2_E       0x1.71547652b82fep+0
 #define EXP_HIGHEST  0x1.62e42fefa39efp+9  /* 1024 ln 2 */
 #define EXP_LOWEST   -0x1.6232bdd7abcd2p+9 /* -1022 ln 2 */
 
-static uint64_t bits_of(double x) {
-    uint64_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
-
-static double from_bits(uint64_t bits) {
-    double x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-
 static int exponent_of(double x) {
-    return (int)(bits_of(x) >> 52 & 0x7ff);
+    return (int)(math_double_bits(x) >> 52 & 0x7ff);
 }
 
 static double power_of_two(int exponent) {
-    return from_bits((uint64_t)(exponent + 1023) << 52);
+    return math_double_from_bits((uint64_t)(exponent + 1023) << 52);
 }
 
 /* e^x = 2^k (1 + p): the reduction shared by exp, tanh and pow. `low` is a small part of the
  * argument beyond x. |x| < 2000. */
 static struct double_double reduced_exp(int *k, double x, double low) {
-    double whole = x * LOG2_E + ROUNDER;
-    whole -= ROUNDER;
+    double whole = x * LOG2_E + MATH_DOUBLE_ROUNDER;
+    whole -= MATH_DOUBLE_ROUNDER;
     *k = (int)whole;
-    double high = x - whole * LN2_HIGH;
-    struct double_double r = exact_sum(high, low - whole * LN2_LOW);
+    double high = x - whole * MATH_DOUBLE_LN2_HIGH;
+    struct double_double r = exact_sum(high, low - whole * MATH_DOUBLE_LN2_LOW);
     /* Taylor to the 13th power; |r| <= ln(2) / 2 leaves 4e-18. */
     double q = 1.0 / 6227020800.0;
     q = q * r.high + 1.0 / 479001600.0;
@@ -85,13 +68,6 @@ double math_exp(double x) {
     return scaled_exp(x, 0);
 }
 
-/* x = 2^k (1 + f) with 1 + f between sqrt(1/2) and sqrt(2); x positive and normal. */
-static double reduced_log(int *k, double x) {
-    uint64_t above = bits_of(x) - 0x3fe6a09e667f3bcdu; /* sqrt(1/2) */
-    *k = (int)((int64_t)above >> 52);
-    return from_bits(bits_of(x) - ((uint64_t)*k << 52)) - 1;
-}
-
 double math_log(double x) {
     if (x != x) {
         return x;
@@ -105,25 +81,13 @@ double math_log(double x) {
     if (x == INFINITE) {
         return x;
     }
-    int k;
-    double f = reduced_log(&k, x);
-    /* log(1 + f) = 2 artanh(s), s = f / (2 + f); and 2 s = f - f^2 / 2 + s f^2 / 2, of which the
-     * first term is exact. |s| <= 0.1716: powers up to 23 leave 6e-19. */
-    double s = f / (2 + f), square = s * s;
-    double r = 2.0 / 23;
-    for (int power = 21; power >= 3; power -= 2) {
-        r = r * square + 2.0 / power;
-    }
-    r *= square;
-    double half = 0.5 * f * f;
-    return k * LN2_HIGH - ((half - (s * (half + r) + k * LN2_LOW)) - f);
+    return math_double_log(x);
 }
 
 /* log(x) to about 100 bits; x positive and normal. */
 static struct double_double precise_log(double x) {
     static const struct double_double ln2 = {0x1.62e42fefa39efp-1, 0x1.abc9e3b39803fp-56};
-    int k;
-    double f = reduced_log(&k, x);
+    double k, f = math_double_reduced_log(&k, x);
     struct double_double s = double_double_divide((struct double_double){f, 0}, exact_sum(2, f));
     struct double_double square = double_double_multiply(s, s);
     struct double_double sum = {0, 0};

@@ -74,10 +74,13 @@ static status map_arena(struct arena *arena, size_t size) {
     return STATUS_OK;
 }
 
-status arena_init(struct arena *arena, size_t size) {
+status arena_init(struct arena *arena, size_t size, int threads) {
     TRY(map_arena(arena, size));
     arena->huge = madvise(arena->base, arena->size, MADV_HUGEPAGE) == 0;
-    touch(arena->base, arena->size);
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (size_t i = 0; i < arena->size; i += HUGE_PAGE) {
+        touch(arena->base + i, HUGE_PAGE);
+    }
     return STATUS_OK;
 }
 

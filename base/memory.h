@@ -29,8 +29,9 @@ struct arena {
     bool huge;   /* the kernel was asked for huge pages and agreed */
 };
 
-/* Reserves `size` bytes, zeroed and touched. Fails with STATUS_SYSTEM, naming the size. */
-status arena_init(struct arena *arena, size_t size);
+/* Reserves `size` bytes, zeroed and touched by so many threads, each a run of it. Fails with
+ * STATUS_SYSTEM, naming the size. */
+status arena_init(struct arena *arena, size_t size, int threads);
 /* ... which is a whole number of huge pages: so many bytes. */
 size_t arena_bytes(size_t size);
 /* The same size of addresses, but memory only where it is touched: for vectors of which this

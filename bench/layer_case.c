@@ -57,7 +57,7 @@ status layer_case_init(struct layer_case *own, const struct convolution_shape *s
     TRY(convolution_create(
         &own->convolution, shape, kernels, ENGINE_CONVOY, winograd, threads, pictures, 2));
     plan(own, shape, output, pictures);
-    TRY(arena_init(&own->arena, own->used));
+    TRY(arena_init(&own->arena, own->used, threads));
     plan(own, shape, output, pictures);
     fill(&own->input);
     fill(&own->output_gradient);

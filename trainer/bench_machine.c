@@ -19,7 +19,8 @@ status bench_machine_init(
     TRY(cpu_isa_choose(&isa));
     machine->kernels = kernels_get(isa);
     if (memory) {
-        TRY(arena_init(&machine->memory, 2 * BENCH_MEMORY * (size_t)threads * sizeof(float)));
+        TRY(arena_init(
+            &machine->memory, 2 * BENCH_MEMORY * (size_t)threads * sizeof(float), threads));
     }
     const long trial = 2000;
     double best = 0.0;

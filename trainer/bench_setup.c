@@ -49,11 +49,12 @@ done:
 static void make_pictures(struct bench_setup *setup) {
     const size_t elements = shape_elements(net_input_shape(setup->net));
     const uint32_t classes = (uint32_t)net_output_shape(setup->net).channels;
-    struct random_place place = {.seed = (uint64_t)setup->job->rank, .purpose = RANDOM_TRANSFORM};
+#pragma omp parallel for num_threads(setup->threads) schedule(static)
     for (int64_t n = 0; n < setup->pictures; n++) {
+        const struct random_place place = {
+            .seed = (uint64_t)setup->job->rank, .purpose = RANDOM_TRANSFORM, .item = (uint32_t)n};
         uint32_t words[4];
         float *picture = setup->pixels + (size_t)n * elements;
-        place.item = (uint32_t)n;
         for (size_t i = 0; i < elements; i++) {
             if (i % 4 == 0) {
                 random_block(words, &place, (uint32_t)(i / 4));

@@ -1,12 +1,10 @@
 #include "worker/initialise.h"
 
-#include "base/math.h"
 #include "base/memory.h"
 #include "base/random.h"
 #include "worker/net_internal.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 enum distribution { DISTRIBUTION_NORMAL, DISTRIBUTION_UNIFORM };
 static const char *const distribution_names[] = {"normal", "uniform", NULL};
@@ -133,63 +131,74 @@ INITIALISER(constant, "the same value everywhere");
 const struct kind *const initialisers[] = {&initialiser_he.kind, &initialiser_xavier.kind,
     &initialiser_normal.kind, &initialiser_uniform.kind, &initialiser_constant.kind, NULL};
 
-/* The four elements of one random block. */
-static void draw_block(double out[4], const struct draw *draw, const uint32_t words[4]) {
-    for (int i = 0; i < 4; i += 2) {
-        double pair[2] = {0, 0};
-        if (draw->distribution == DISTRIBUTION_NORMAL) {
-            random_normal(pair, words[i], words[i + 1]);
-        } else {
-            pair[0] = (double)random_uniform(words[i]) * 2.0 - 1.0;
-            pair[1] = (double)random_uniform(words[i + 1]) * 2.0 - 1.0;
+#define PIECE ((size_t)4096) /* elements a thread takes at a time, a multiple of SOME */
+#define SOME  256            /* elements drawn at a time: whole random blocks */
+
+/* Elements [from, to) in standard order, at most SOME, the first of which begins a random block. */
+static void draw_some(float *out, const struct draw *draw, const struct random_place *place,
+    const struct random_kernels *kernels, size_t from, size_t to) {
+    uint32_t words[SOME];
+    double element[SOME];
+    size_t count = (to - from + 3) / 4 * 4;
+    kernels->words(words, place, (uint32_t)(from / 4), count);
+    if (draw->distribution == DISTRIBUTION_NORMAL) {
+        kernels->normals(element, words, count);
+    } else {
+        for (size_t i = 0; i < count; i++) {
+            element[i] = (double)random_uniform(words[i]) * 2.0 - 1.0;
         }
-        out[i] = draw->centre + draw->spread * pair[0];
-        out[i + 1] = draw->centre + draw->spread * pair[1];
+    }
+    for (size_t i = from; i < to; i++) {
+        out[i - from] = (float)(draw->centre + draw->spread * element[i - from]);
     }
 }
 
-void initialise_elements(
-    float *out, const struct graph_parameter *parameter, uint64_t seed, size_t from, size_t to) {
+/* Elements [from, to); `from` is a multiple of SOME. */
+static void draw_piece(float *out, const struct draw *draw, const struct random_place *place,
+    const struct random_kernels *kernels, size_t from, size_t to) {
+    if (draw->spread == 0) {
+        for (size_t i = from; i < to; i++) {
+            out[i - from] = (float)draw->centre;
+        }
+        return;
+    }
+    for (size_t at = from; at < to; at += SOME) {
+        draw_some(out + (at - from), draw, place, kernels, at, at + SOME < to ? at + SOME : to);
+    }
+}
+
+/* All elements of a parameter, by all threads. */
+static void draw_parameter(float *standard, const struct graph_parameter *parameter,
+    const struct net *net, uint64_t seed) {
+    const size_t elements = (size_t)parameter->parameter.elements;
+    const struct random_place place = {
+        .seed = seed, .purpose = RANDOM_INITIALISE, .unit = (uint32_t)parameter->number};
     struct draw draw = {DISTRIBUTION_UNIFORM, parameter->constant, 0};
     if (parameter->initialise != NULL && parameter->initialise->kind != NULL) {
         const struct initialiser_operations *operations =
             (const struct initialiser_operations *)parameter->initialise->kind;
         operations->draw(&draw, parameter, parameter->initialise->values);
     }
-    const struct random_place place = {
-        .seed = seed, .purpose = RANDOM_INITIALISE, .unit = (uint32_t)parameter->number};
-    for (size_t i = from; i < to;) {
-        uint32_t words[4], block = (uint32_t)(i / 4);
-        double element[4] = {draw.centre, draw.centre, draw.centre, draw.centre};
-        if (draw.spread != 0) {
-            random_block(words, &place, block);
-            draw_block(element, &draw, words);
-        }
-        for (; i < to && i / 4 == block; i++) {
-            out[i - from] = (float)element[i % 4];
-        }
+#pragma omp parallel for num_threads(net->options.threads) schedule(static)
+    for (size_t from = 0; from < elements; from += PIECE) {
+        size_t to = from + PIECE < elements ? from + PIECE : elements;
+        draw_piece(standard + from, &draw, &place, &net->kernels->random, from, to);
     }
 }
 
 status net_initialise(struct net *net, uint64_t seed) {
-    int64_t most = 0;
+    size_t most = 0;
     for (int p = 0; p < net->graph.parameters; p++) {
-        int64_t elements = net->parameter[p]->elements;
+        size_t elements = (size_t)net->parameter[p]->elements;
         most = elements > most ? elements : most;
     }
-    float *standard;
-    TRY(MEMORY_ALLOCATE(&standard, (size_t)most));
-    const size_t piece = 4096; /* elements a thread takes at a time */
+    struct arena standard; /* 400 MB in VGG */
+    TRY(arena_init(&standard, most * sizeof(float), net->options.threads));
     for (int p = 0; p < net->graph.parameters; p++) {
         const struct graph_parameter *parameter = net->graph.parameter[p];
-        size_t elements = (size_t)parameter->parameter.elements;
-#pragma omp parallel for num_threads(net->options.threads) schedule(static)
-        for (size_t from = 0; from < elements; from += piece) {
-            size_t to = from + piece < elements ? from + piece : elements;
-            initialise_elements(standard + from, parameter, seed, from, to);
-        }
-        parameter_pack(net->run.weights, standard, &parameter->parameter);
+        draw_parameter((float *)(void *)standard.base, parameter, net, seed);
+        parameter_pack(net->run.weights, (float *)(void *)standard.base, &parameter->parameter);
     }
-    free(standard);
+    arena_release(&standard);
     return STATUS_OK;
 }

@@ -7,7 +7,6 @@
 #define WORKER_INITIALISE_H
 
 #include "base/options.h"
-#include "worker/graph.h"
 
 extern const struct kind *const initialisers[]; /* NULL-terminated */
 
@@ -17,9 +16,5 @@ extern const struct kind *const initialisers[]; /* NULL-terminated */
         .name = #field, .type = OPTION_CHOICE, .offset = offsetof(type_, field), .initial = "he",  \
         .flags = OPTION_CHANGES_BITS, .help = what, .kinds = initialisers                          \
     }
-
-/* Writes elements [from, to) in standard order to out[0 ..). */
-void initialise_elements(
-    float *out, const struct graph_parameter *parameter, uint64_t seed, size_t from, size_t to);
 
 #endif

@@ -66,8 +66,9 @@ void net_place(struct net *net) {
 
 static status take_memory(struct net *net) {
     const struct net_options *options = &net->options;
-    TRY(arena_init(&net->arena, net->plan.total));
-    TRY(arena_init(&net->weights, net->vector_size * sizeof(float)));
+    start_threads(options); /* pinned before they touch memory */
+    TRY(arena_init(&net->arena, net->plan.total, options->threads));
+    TRY(arena_init(&net->weights, net->vector_size * sizeof(float), options->threads));
     net->place = (float *)(void *)net->weights.base;
     TRY(MEMORY_ALLOCATE(&net->picture_metrics, (size_t)options->pictures * NET_METRICS));
     TRY(MEMORY_ALLOCATE(&net->leaf_metrics, (size_t)options->leaves * NET_METRICS));
@@ -77,7 +78,6 @@ static status take_memory(struct net *net) {
         .weights = net->place,
     };
     net_place(net);
-    start_threads(options);
     return STATUS_OK;
 }
 

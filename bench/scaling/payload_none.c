@@ -60,13 +60,14 @@ status memory_copy_text(char **copy, const char *text) {
     return *copy != NULL ? STATUS_OK : STATUS_SYSTEM;
 }
 
-status arena_init(struct arena *arena, size_t size) {
+status arena_init(struct arena *arena, size_t size, int threads) {
+    (void)threads;
     *arena = (struct arena){.size = size};
     return take((void **)&arena->base, size);
 }
 
 status arena_reserve(struct arena *arena, size_t size) {
-    return arena_init(arena, size);
+    return arena_init(arena, size, 1);
 }
 
 void arena_touch(struct arena *arena, size_t from, size_t to) {

@@ -36,9 +36,9 @@ static void test_memory__sizes_that_overflow_are_refused(void) {
     TEST_ASSERT_FAILS(pool_copy_text(&pool, &copy, "x", SIZE_MAX), "too long");
     pool_release(&pool);
     struct arena arena;
-    TEST_ASSERT_FAILS(arena_init(&arena, SIZE_MAX), "no memory for an arena");
-    TEST_ASSERT_FAILS(arena_init(&arena, SIZE_MAX - 100), "no memory for an arena");
-    TEST_ASSERT_FAILS(arena_init(&arena, (size_t)1 << 60), "no memory for an arena");
+    TEST_ASSERT_FAILS(arena_init(&arena, SIZE_MAX, 1), "no memory for an arena");
+    TEST_ASSERT_FAILS(arena_init(&arena, SIZE_MAX - 100, 1), "no memory for an arena");
+    TEST_ASSERT_FAILS(arena_init(&arena, (size_t)1 << 60, 1), "no memory for an arena");
     CU_ASSERT_PTR_NULL(arena.base);
     arena_release(&arena);
 }
@@ -55,7 +55,7 @@ static void test_memory__texts_are_copied(void) {
 static void test_arena__is_aligned_zero_and_touched(void) {
     const size_t size = 5000000;
     struct arena arena;
-    CU_ASSERT_EQUAL_FATAL(arena_init(&arena, size), STATUS_OK);
+    CU_ASSERT_EQUAL_FATAL(arena_init(&arena, size, 3), STATUS_OK);
     CU_ASSERT_TRUE(arena.size >= size);
     CU_ASSERT_EQUAL((uintptr_t)arena.base % ((size_t)2 << 20), 0);
     /* Every page is in memory before anybody writes to it. */
@@ -70,7 +70,7 @@ static void test_arena__is_aligned_zero_and_touched(void) {
     memset(arena.base, 0xff, arena.size);
     arena_release(&arena);
     CU_ASSERT_PTR_NULL(arena.base);
-    CU_ASSERT_EQUAL_FATAL(arena_init(&arena, 0), STATUS_OK);
+    CU_ASSERT_EQUAL_FATAL(arena_init(&arena, 0, 1), STATUS_OK);
     CU_ASSERT_PTR_NOT_NULL(arena.base);
     arena_release(&arena);
 }

@@ -25,7 +25,7 @@ static int replan(struct net_case *c, enum recompute recompute, int segments) {
     CU_ASSERT_EQUAL(recompute_plan(&net->graph, recompute, segments, &net->graph.pool), STATUS_OK);
     CU_ASSERT_EQUAL(
         memory_plan_create(&net->plan, &net->graph, &options, &net->graph.pool), STATUS_OK);
-    CU_ASSERT_EQUAL(arena_init(&net->arena, net->plan.total), STATUS_OK);
+    CU_ASSERT_EQUAL(arena_init(&net->arena, net->plan.total, 1), STATUS_OK);
     memset(net->arena.base, 0xff, net->arena.size);
     net_place(net);
     int again = 0;

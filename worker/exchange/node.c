@@ -18,7 +18,7 @@ static float *vector_in(const struct node *node, unsigned char *part, int rank, 
 }
 
 static status take_memory(struct node *node, struct transport *transport, int vectors,
-    unsigned char **part, bool shared) {
+    unsigned char **part, int threads, bool shared) {
     size_t size = PAGE + ((size_t)vectors + (node->rank == 0 ? 1 : 0)) * vector_bytes(node);
     if (shared) {
         TRY(share_create(&node->share, transport, size));
@@ -27,7 +27,7 @@ static status take_memory(struct node *node, struct transport *transport, int ve
         }
         return STATUS_OK;
     }
-    TRY(arena_init(&node->arena, size));
+    TRY(arena_init(&node->arena, size, threads));
     part[0] = node->arena.base;
     return STATUS_OK;
 }
@@ -71,7 +71,7 @@ static status init(struct node *node, struct transport *transport,
     TRY(MEMORY_ALLOCATE(&node->counters, (size_t)node->ranks));
     TRY(MEMORY_ALLOCATE(&part, (size_t)node->ranks));
     status result;
-    TRY_TO(done, result, take_memory(node, transport, vectors, part, shared));
+    TRY_TO(done, result, take_memory(node, transport, vectors, part, options->threads, shared));
     node->results = (float *)(void *)(part[0] + PAGE);
     for (int v = 0; v < vectors; v++) {
         node->vector[v] = vector_in(node, part[node->rank], node->rank, v);

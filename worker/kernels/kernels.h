@@ -17,6 +17,7 @@
 #include "worker/kernels/elementwise.h"
 #include "worker/kernels/lrn.h"
 #include "worker/kernels/product.h"
+#include "worker/kernels/random.h"
 #include "worker/kernels/winograd.h"
 
 /* Whose products: our own, or im2col and OpenBLAS (other bits, on request). */
@@ -32,6 +33,7 @@ struct kernels {
     struct elementwise_kernels elementwise;
     struct activation_kernels activation;
     struct lrn_kernels lrn;
+    struct random_kernels random;
     struct ceiling_kernels ceiling;
     struct winograd_kernels winograd[WINOGRAD_FORMS]; /* small tiles first */
 };
