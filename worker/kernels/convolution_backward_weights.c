@@ -186,13 +186,13 @@ static void run_rows(struct product_tile tile, int rows, int vectors, const stru
     int most = c->kernels->product.rows, tiles = (rows + most - 1) / most;
     const float *a = tile.a, *initial = tile.initial;
     float *out = tile.out;
-    ptrdiff_t b_ahead = tile.b_ahead;
+    ptrdiff_t a_ahead = tile.a_ahead;
     for (int i = 0; i < tiles; i++) {
         int first = i * rows / tiles, past = (i + 1) * rows / tiles;
         tile.a = a + first * tile.a_row;
         tile.out = out + first * tile.out_row;
         tile.initial = initial != NULL ? initial + first * tile.initial_row : NULL;
-        tile.b_ahead = b_ahead + i % vectors * tile.b_vector; /* every vector by some tile */
+        tile.a_ahead = i % 2 == 0 ? 0 : a_ahead; /* in turns: gradients, inputs */
         c->kernels->product.tile[vectors - 1][past - first - 1](&tile);
     }
 }

@@ -115,12 +115,6 @@ static void advance(struct sweep_epilogue *e, int pixel) {
     }
 }
 
-static void fetch(const struct sweep_epilogue *e, int picture, int from, int to) {
-    for (int b = 0; b < e->blocks; b++) {
-        epilogue_fetch(e->epilogue, picture, e->block + b, from, to);
-    }
-}
-
 void sweep_epilogue_finish(
     const struct sweep_epilogue *epilogue, int pictures, int thread, int threads) {
     if (epilogue->epilogue == NULL) {
@@ -134,41 +128,100 @@ void sweep_epilogue_finish(
     }
 }
 
+/* A register tile: number `inner` of a line. */
+struct place {
+    int outer, middle, inner;
+};
+
+static int first_pixel(const struct sweep *sweep, int inner) {
+    return (int)((int64_t)inner * sweep->inner.count / sweep->tiles);
+}
+
+static struct place place_after(struct place place, const struct sweep *sweep) {
+    if (++place.inner == sweep->tiles) {
+        place.inner = 0;
+        if (++place.middle == sweep->middle.count) {
+            place.middle = 0;
+            place.outer++;
+        }
+    }
+    return place;
+}
+
+static ptrdiff_t out_offset(const struct sweep *sweep, struct place place) {
+    return place.outer * sweep->outer.out + place.middle * sweep->middle.out +
+           first_pixel(sweep, place.inner) * sweep->inner.out;
+}
+
+/* Lines of the next tile, to be asked for while this one is computed: what it writes and what its
+ * epilogue reads (a burst of them, before the tile that they are for, had a 1x1 of 64 channels wait
+ * for half its time). Memory is taken for lines without a border: a few too many are asked for. */
+struct look_ahead {
+    struct product_ahead ahead[1 + EPILOGUE_READS];
+    int count, most;
+};
+
+static void look_at(struct look_ahead *look, const float *line, ptrdiff_t other, int rows) {
+    if (look->count < look->most) {
+        look->ahead[look->count++] = (struct product_ahead){line, other};
+        return;
+    }
+    for (int i = 0; i < rows; i++, line += CHANNEL_BLOCK) { /* more than the tile has blocks */
+        __builtin_prefetch(line, 0, 2);
+        __builtin_prefetch(line + other, 0, 2);
+    }
+}
+
+static void look_ahead(struct look_ahead *look, const struct sweep *sweep, struct place place,
+    const struct product_tile *tile, const float *out, int vectors,
+    const struct sweep_epilogue *epilogue) {
+    int first = first_pixel(sweep, place.inner);
+    int rows = first_pixel(sweep, place.inner + 1) - first;
+    int pixel = place.middle * sweep->inner.count + first;
+    look->count = 0;
+    look->most = tile->count < 1 + EPILOGUE_READS ? tile->count : 1 + EPILOGUE_READS;
+    look_at(look, out + out_offset(sweep, place), (vectors - 1) * tile->out_vector, rows);
+    for (int i = 0; epilogue != NULL && i < epilogue->epilogue->reads; i++) {
+        const struct tensor *tensor = epilogue->epilogue->read[i];
+        int width = tensor->shape.width;
+        look_at(look, tensor_at(tensor, place.outer, epilogue->block, pixel / width, pixel % width),
+            (vectors - 1) * tensor->block_stride, rows);
+    }
+}
+
 void sweep_run(const struct sweep *sweep, struct product_tile tile, int vectors, int64_t from,
     int64_t to, const struct product_kernels *kernels, struct sweep_epilogue *epilogue) {
     int64_t line = from / sweep->tiles;
-    int inner = (int)(from % sweep->tiles);
-    int middle = (int)(line % sweep->middle.count), outer = (int)(line / sweep->middle.count);
+    struct place next, place = {.outer = (int)(line / sweep->middle.count),
+                           .middle = (int)(line % sweep->middle.count),
+                           .inner = (int)(from % sweep->tiles)};
     const float *a = tile.a;
     float *out = tile.out;
+    struct look_ahead look = {.count = 0};
     tile.a_row = sweep->inner.a;
     tile.out_row = sweep->inner.out;
-    bool tell = epilogue != NULL && epilogue->epilogue != NULL && epilogue->in_order;
-    if (tell) {
-        begin(epilogue, outer,
-            middle * sweep->inner.count +
-                (int)((int64_t)inner * sweep->inner.count / sweep->tiles));
+    tile.ahead = look.ahead;
+    if (epilogue != NULL && (epilogue->epilogue == NULL || !epilogue->in_order)) {
+        epilogue = NULL;
     }
-    for (int64_t number = from; number < to; number++) {
-        int first = (int)((int64_t)inner * sweep->inner.count / sweep->tiles);
-        int past = (int)((int64_t)(inner + 1) * sweep->inner.count / sweep->tiles);
-        tile.a = a + outer * sweep->outer.a + middle * sweep->middle.a + first * sweep->inner.a;
-        tile.out =
-            out + outer * sweep->outer.out + middle * sweep->middle.out + first * sweep->inner.out;
-        if (tell) {
-            int pixel = middle * sweep->inner.count;
-            fetch(epilogue, outer, pixel + first, pixel + past);
+    if (epilogue != NULL) {
+        begin(epilogue, place.outer,
+            place.middle * sweep->inner.count + first_pixel(sweep, place.inner));
+    }
+    for (int64_t number = from; number < to; number++, place = next) {
+        int first = first_pixel(sweep, place.inner), past = first_pixel(sweep, place.inner + 1);
+        tile.a = a + place.outer * sweep->outer.a + place.middle * sweep->middle.a +
+                 first * sweep->inner.a;
+        tile.out = out + out_offset(sweep, place);
+        next = place_after(place, sweep);
+        look.count = 0;
+        if (number + 1 < to && tile.out_row == CHANNEL_BLOCK) {
+            look_ahead(&look, sweep, next, &tile, out, vectors, epilogue);
         }
+        tile.aheads = look.count;
         kernels->tile[vectors - 1][past - first - 1](&tile);
-        if (tell) {
-            advance(epilogue, middle * sweep->inner.count + past);
-        }
-        if (++inner == sweep->tiles) {
-            inner = 0;
-            if (++middle == sweep->middle.count) {
-                middle = 0;
-                outer++;
-            }
+        if (epilogue != NULL) {
+            advance(epilogue, place.middle * sweep->inner.count + past);
         }
     }
 }

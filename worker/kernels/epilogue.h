@@ -46,9 +46,6 @@ static inline struct epilogue_run epilogue_run_at(
     return (struct epilogue_run){picture, block, row, rows < left ? rows : left};
 }
 
-/* Fetches what the callback will read at pixels [from, to) of a channel block. */
-void epilogue_fetch(const struct epilogue *epilogue, int picture, int block, int from, int to);
-
 /* All runs of one channel block. */
 void epilogue_block(const struct epilogue *epilogue, struct shape shape, int picture, int block);
 

@@ -29,6 +29,13 @@ struct product_block {
     int run;        /* steps, at least 1 */
 };
 
+/* Lines of 64 bytes that will be needed soon: one at `line` and one `other` floats further, then
+ * those that follow each of them. */
+struct product_ahead {
+    const float *line;
+    ptrdiff_t other;
+};
+
 /* All strides in floats; `b`, `out` and `initial` are aligned to 64 bytes in every block and row.
  */
 struct product_tile {
@@ -44,7 +51,12 @@ struct product_tile {
     const float *initial;
     ptrdiff_t initial_row;
     bool add; /* out = out + sum, not out = sum */
-    /* From `a` and `b` to what will be read next, which is asked for meanwhile; 0: nothing. */
+    /* What is asked for meanwhile, two lines a step: with block i of the list what ahead[i] says,
+     * and with the blocks after the last of these what lies a_ahead from their `a`, or, where that
+     * is 0, b_ahead from both vectors of their `b`. Who gives no `ahead` has `out` asked for first.
+     */
+    const struct product_ahead *ahead;
+    int aheads;
     ptrdiff_t a_ahead, b_ahead;
 };
 
