@@ -1,4 +1,5 @@
-"""What is written beside figures: tables, the machine and the commit."""
+"""What is written beside figures: tables, the day, the commit and the machine; and where to."""
+import datetime
 import os
 import re
 import subprocess
@@ -31,3 +32,19 @@ def machine():
 def commit():
     changes = " and changes" if first_line("git", "status", "--porcelain", "-uno") else ""
     return f"commit {first_line('git', 'rev-parse', '--short', 'HEAD')}{changes}"
+
+
+def measured():
+    return f"{datetime.date.today().isoformat()}, {commit()}; {machine()}"
+
+
+def write(document, command, part, text):
+    """In place of what stands between the part's marks in the document, or at its end."""
+    begin, end = f"<!-- {command}: {part} -->\n", f"<!-- end of {part} -->\n"
+    with open(document, encoding="utf-8") as file:
+        whole = file.read()
+    if begin not in whole:
+        whole += f"\n## Measured: {part}\n\n{begin}{end}"
+    before, rest = whole.split(begin)
+    with open(document, "w", encoding="utf-8") as file:
+        file.write(before + begin + text + end + rest.split(end)[1])

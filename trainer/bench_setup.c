@@ -24,25 +24,19 @@ static int64_t fitting_leaf(int64_t batch, int ranks) {
 static status load_recipe(struct recipe *recipe, const struct command_line *line, int ranks,
     const struct bench_model_options *options) {
     const char **overrides;
-    char batch[64], leaf[64], *model;
-    status result = STATUS_OK;
+    char batch[64], leaf[64];
     snprintf(batch, sizeof batch, "train.batch=%" PRId64, options->batch);
     snprintf(leaf, sizeof leaf, "train.leaf=%" PRId64,
         options->leaf > 0 ? options->leaf : fitting_leaf(options->batch, ranks));
-    if (asprintf(&model, "model=%s", line->arguments[0]) < 0) {
-        FAIL(STATUS_SYSTEM, "no memory for the name of the model");
-    }
-    TRY_TO(done, result, MEMORY_ALLOCATE(&overrides, (size_t)line->count + 2));
-    overrides[0] = model;
-    overrides[1] = batch;
-    overrides[2] = leaf;
+    TRY(MEMORY_ALLOCATE(&overrides, (size_t)line->count + 1));
+    overrides[0] = batch;
+    overrides[1] = leaf;
     for (int i = 1; i < line->count; i++) {
-        overrides[2 + i] = line->arguments[i];
+        overrides[1 + i] = line->arguments[i];
     }
-    result = recipe_make(recipe, defaults, overrides, line->count + 2);
+    status result =
+        recipe_for_model(recipe, line->arguments[0], defaults, overrides, line->count + 1);
     free(overrides);
-done:
-    free(model);
     return result;
 }
 

@@ -127,14 +127,21 @@ failed:
     return result;
 }
 
-status recipe_make(
-    struct recipe *recipe, const char *text, const char *const *overrides, int count) {
+status recipe_for_model(struct recipe *recipe, const char *path, const char *text,
+    const char *const *overrides, int count) {
+    struct node *model;
     status result = STATUS_OK;
     *recipe = (struct recipe){0};
     document_init(&recipe->document);
     TRY_TO(failed, result,
         yaml_parse(
             &recipe->document, &recipe->document.root, text, strlen(text), "built-in recipe"));
+    result = yaml_load(&recipe->document, &model, path);
+    if (result == STATUS_NOT_FOUND) {
+        FAIL_TO(failed, result, STATUS_USAGE, "there is no file %s", path);
+    }
+    TRY_TO(failed, result, result);
+    TRY_TO(failed, result, document_set(&recipe->document, "model", model));
     TRY_TO(failed, result, override(recipe, overrides, count));
     TRY_TO(failed, result, fill(recipe));
     return STATUS_OK;

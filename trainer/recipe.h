@@ -93,9 +93,10 @@ extern const struct option recipe_options[];
 status recipe_load(
     struct recipe *recipe, const char *path, const char *const *overrides, int count);
 
-/* The same from a text of ours: what the overrides do not set. */
-status recipe_make(
-    struct recipe *recipe, const char *text, const char *const *overrides, int count);
+/* The recipe of a bare model, the file `path`: `text` is ours and says what overrides leave open.
+ */
+status recipe_for_model(struct recipe *recipe, const char *path, const char *text,
+    const char *const *overrides, int count);
 
 /* From a canonical text (of a checkpoint), which includes nothing; `name` stands for the file in
  * messages. */

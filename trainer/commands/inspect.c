@@ -48,22 +48,23 @@ static void print_net(json_t *object, const struct net *net, bool json) {
     }
 }
 
-/* With the kernels that a recipe gets which says nothing of them. */
-static status inspect_model(const struct node *model, const char *path, bool json) {
-    const struct net_options plan = {
-        .pictures = 1,
-        .leaves = 1,
-        .leaf = 1,
-        .threads = 1,
-        .training = true,
-        .winograd = WINOGRAD_ON,
-        .plan_only = true,
-    };
+/* For one picture, by a recipe that says nothing but what the command line does. */
+static status inspect_model(const struct command_line *line, const char *path) {
+    const struct inspect_options *options = line->options;
+    struct recipe recipe;
+    TRY(recipe_for_model(&recipe, path,
+        "train: {batch: 1, leaf: 1, schedule: {constant: {rate: 0}}}", line->arguments + 1,
+        line->count - 1));
+    struct net_options plan = recipe_net_options(&recipe, 0, 1, 1, 0);
+    plan.plan_only = true;
     struct net *net;
-    TRY(net_create(&net, model, &plan));
-    print_net(json_pack("{s:s, s:s}", "path", path, "is", "model"), net, json);
-    net_destroy(net);
-    return STATUS_OK;
+    status result = net_create(&net, recipe.model, &plan);
+    if (result == STATUS_OK) {
+        print_net(json_pack("{s:s, s:s}", "path", path, "is", "model"), net, options->json);
+        net_destroy(net);
+    }
+    recipe_release(&recipe);
+    return result;
 }
 
 static json_t *recipe_json(const struct recipe *recipe, const char *path) {
@@ -121,19 +122,13 @@ done:
 }
 
 static status inspect_yaml(const struct command_line *line, const char *path) {
-    const struct inspect_options *options = line->options;
     struct document document;
     document_init(&document);
-    status result = STATUS_OK;
-    TRY_TO(done, result, yaml_load(&document, &document.root, path));
-    if (node_get(document.root, "layers") != NULL) {
-        TRY_TO(done, result, inspect_model(document.root, path, options->json));
-    } else {
-        TRY_TO(done, result, inspect_recipe(line, path));
-    }
-done:
+    status result = yaml_load(&document, &document.root, path);
+    bool is_model = result == STATUS_OK && node_get(document.root, "layers") != NULL;
     document_release(&document);
-    return result;
+    TRY(result);
+    return is_model ? inspect_model(line, path) : inspect_recipe(line, path);
 }
 
 /* ---- checkpoints ---- */
@@ -308,7 +303,8 @@ const struct command command_inspect = {
     .help = "show what a recipe, model, checkpoint, run or data set holds",
     .description =
         "Networks are shown as a table: every layer's output, parameters, multiply-adds\n"
-        "and the kernel it got. key=value sets keys of a recipe, as for train.",
+        "and the kernel it got. key=value sets keys of the recipe, as for train; of a bare model\n"
+        "those of a recipe that says nothing else (engine.winograd=off).",
     .fewest = 1,
     .most = -1,
     .options = options_table,

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """What each command prints and how it exits, as a user types it."""
+import glob
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import bench  # noqa: E402
 
 COMMANDS = ("import", "train", "evaluate", "predict", "inspect", "bench", "doctor", "help",
             "version")
+CONFIGS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "configs")
 PICTURE = "pictures/class_3/00003.png"
 
 
@@ -182,9 +184,23 @@ class Inspect(bench.Bench):
                    "  - conv: {out: 32, kernel: 3, pad: 1}\n  - linear: {out: 6}\n")
         self.replace("recipe.yaml", "model: model.yaml", "model: wide.yaml")
         for wanted, *what in (("winograd", "wide.yaml"), ("winograd", "recipe.yaml"),
+                              ("direct", "wide.yaml", "engine.winograd=off"),
                               ("direct", "recipe.yaml", "engine.winograd=off")):
             found = json.loads(self.works("inspect", *what, "--json").stdout)
             self.assertEqual(found["network"]["layers"][0]["kernel"].split()[0], wanted, what)
+
+    def test_keys_of_a_bare_model_are_checked(self):
+        self.refuses(2, ["command line", "nonsense"], "inspect", "model.yaml", "nonsense=1")
+
+    def test_every_example_is_planned(self):
+        for path in glob.glob(os.path.join(CONFIGS, "**", "*.yaml"), recursive=True):
+            found = json.loads(self.works("inspect", path, "--json").stdout)
+            folder = os.path.basename(os.path.dirname(path))
+            self.assertEqual(found["is"], "model" if folder == "models" else "recipe", path)
+        for path in glob.glob(os.path.join(CONFIGS, "models", "*-small.yaml")):
+            for size in (28, 32):
+                picture = f"model.input={{channels: 1, height: {size}, width: {size}}}"
+                self.works("inspect", path, picture)
 
     def test_a_recipe_and_the_memory_of_its_ranks(self):
         one = json.loads(self.works("inspect", "recipe.yaml", "--json").stdout)
