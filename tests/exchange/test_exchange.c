@@ -292,6 +292,14 @@ static void test_exchange__bytes_are_those_of_the_algorithm(void) {
     options.grain = 0;
     options.small_bucket = 1000;
     CU_ASSERT_EQUAL(bytes_of(&options, 0, 8, 64), 3 * 4000);
+    CU_ASSERT_EQUAL(bytes_of(&options, 0, 4, 64), 2 * 4000);
+    options.small_bucket = 1500; /* 3 others' 1000 floats; of 3 ranks 4 subtrees beside one */
+    CU_ASSERT_EQUAL(bytes_of(&options, 0, 4, 64), 3 * 4000);
+    CU_ASSERT_EQUAL(bytes_of(&options, 3, 4, 2), 0);
+    CU_ASSERT_EQUAL(bytes_of(&options, 0, 3, 64), 4 * (667 + 2 * 333));
+    options.small_bucket = 2000;
+    CU_ASSERT_EQUAL(bytes_of(&options, 0, 3, 64), 2 * 4000);
+    CU_ASSERT_EQUAL(bytes_of(&options, 1, 3, 64), 2 * 2 * 4000);
     options.algorithm = EXCHANGE_RING;
     CU_ASSERT_EQUAL(bytes_of(&options, 0, 4, 64), 4 * 1500);
     options.algorithm = EXCHANGE_NATIVE;

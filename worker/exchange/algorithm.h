@@ -72,8 +72,9 @@ struct algorithm {
 
 /* Aligned nodes only: recursive distance doubling, with vector halving and with whole vectors. */
 extern const struct algorithm algorithm_halving, algorithm_doubling;
-/* Any number of nodes: every node sends its partials to the owners of the slices. */
-extern const struct algorithm algorithm_partials;
+/* Any number of nodes: every node sends its partials to the owners of the slices, or all of them to
+ * all. */
+extern const struct algorithm algorithm_partials, algorithm_whole;
 /* Any number of nodes, in bf16. */
 extern const struct algorithm algorithm_narrow;
 /* Other sums: for comparison, and MPI's own. */

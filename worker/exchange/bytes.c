@@ -74,17 +74,35 @@ static int64_t slice(const struct job *job, int64_t size, int64_t number, int64_
     return slices_before(job, size, number + 1, parts) - slices_before(job, size, number, parts);
 }
 
-/* All subtrees with pictures but for the own slice of them, then the own slice to all others. */
-static int64_t partials_floats(const struct job *job, int64_t size) {
+/* The maximal subtrees of a node that begin before leaf `end`. */
+static int64_t subtrees(const struct job *job, int node, int end) {
     struct subtree cover[TREE_SUBTREES_LIMIT];
-    int first = first_leaf(job, job->node);
-    int subtrees = tree_cover(cover, first, first_leaf(job, job->node + 1) - first, 0);
-    int64_t sent = 0;
-    for (int s = 0; s < subtrees; s++) {
-        sent += cover[s].first < job->filled;
+    int first = first_leaf(job, node);
+    int64_t before = 0;
+    for (int s = tree_cover(cover, first, first_leaf(job, node + 1) - first, 0); s > 0; s--) {
+        before += cover[s - 1].first < end;
+    }
+    return before;
+}
+
+/* Small: all subtrees with pictures to all others. Else these but for the own slice, then the own
+ * slice to all others. */
+static int64_t partials_floats(const struct job *job, int64_t size, bool small) {
+    int64_t sent = subtrees(job, job->node, job->filled);
+    if (small) {
+        return sent * size * (job->nodes - 1);
     }
     int64_t own = slice(job, size, job->node, job->nodes);
     return sent * (size - own) + own * (job->nodes - 1);
+}
+
+/* Whether a column goes to all others at once. */
+static bool goes_to_all(const struct job *job, int64_t size, int64_t small) {
+    int64_t others = -1;
+    for (int n = 0; n < job->nodes; n++) {
+        others += subtrees(job, n, job->leaves);
+    }
+    return (job->nodes <= 4 || !job->equals) && size <= small && size * others <= 2 * small;
 }
 
 /* In each round all slices but one: the next one's in the first, the one after's in the second. */
@@ -123,10 +141,12 @@ static int64_t column_bytes(
     if (options->algorithm == EXCHANGE_RING) {
         return bytes * ring_floats(job, size);
     }
-    if (!job->equals) {
-        return bytes * partials_floats(job, size);
+    const int64_t small = (int64_t)options->small_bucket;
+    const bool to_all = goes_to_all(job, size, small);
+    if (to_all || !job->equals) {
+        return bytes * partials_floats(job, size, to_all);
     }
-    return bytes * halving_floats(job, size, size > (int64_t)options->small_bucket);
+    return bytes * halving_floats(job, size, size > small);
 }
 
 int64_t exchange_bytes(

@@ -16,7 +16,8 @@
  * parts of the tree do it by recursive distance doubling (partner 1, 2, 4, ...) with vector
  * halving, and gather the same way back (Thakur, Rabenseifner, Gropp 2005, with the order of
  * partners that keeps the tree). Otherwise a node has a few subtrees; it sends each to the owner of
- * every slice, who finishes the tree. Ranks that share no memory are nodes of one.
+ * every slice, who finishes the tree. What is small goes whole to all nodes instead. Ranks that
+ * share no memory are nodes of one.
  *
  * All ranks must make the same calls with the same sizes in the same order. [all] marks what waits
  * for others.
@@ -63,8 +64,10 @@ struct exchange_options {
     int leaves;         /* M */
     size_t vector_size; /* floats */
     size_t bucket_size; /* floats a bucket, at least 1, and below 2 GiB; rounded up to `grain` */
-    /* Columns up to so many floats are not halved: every node sends and adds all of it, the same
-     * tree in half as many messages, and owns it. EXCHANGE_SMALL_BUCKET, or 0: none. */
+    /* Columns up to so many floats are neither halved nor sliced: every node sends and adds all of
+     * it, the same tree in half as many rounds of messages, and owns it. With few nodes it goes to
+     * all of them at once, where others' subtrees are at most twice as many floats together.
+     * EXCHANGE_SMALL_BUCKET, or 0: none. */
     size_t small_bucket;
     size_t grain; /* everything is cut at multiples of so many floats; 0: 1 */
     int vectors;  /* that this rank wants; at least its maximal subtrees, which 0 stands for */

@@ -8,6 +8,9 @@
  *     owner of a slice adds   ([0 1] + [2 3]) + (([4] + [5]) + [6 7])
  *
  * Bytes: a node sends its subtrees, not one vector, so up to log2(M) times what halving sends.
+ *
+ * A small column is not sliced: every node sends all of its partials to all others, and each adds
+ * up all of it and makes the results by itself. One round of messages in place of two.
  */
 #include "worker/exchange/algorithm.h"
 
@@ -22,52 +25,62 @@ static bool subtree_mine(const struct plan *plan, int subtree) {
            subtree < plan->first_subtree[plan->node + 1];
 }
 
-static struct range owned(const struct plan *plan, size_t size, int node) {
+static struct range slice_owned(const struct plan *plan, size_t size, int node) {
     return slice_range(size, plan->grain, node, plan->nodes);
 }
 
-static size_t slice_size(const struct plan *plan, size_t size, int node) {
-    struct range range = owned(plan, size, node);
-    return range.to - range.from;
+static struct range whole_owned(const struct plan *plan, size_t size, int node) {
+    (void)plan;
+    (void)node;
+    return (struct range){0, size};
 }
 
-static size_t longest_slice(const struct plan *plan, size_t size) {
-    size_t longest = (size / (size_t)plan->nodes / plan->grain + 2) * plan->grain;
-    return longest < size ? longest : size;
+static struct range owned(const struct column *column, const struct plan *plan, int node) {
+    return column->algorithm->owned(plan, column->size, node);
 }
 
-static void need(size_t *scratch, size_t *requests, const struct plan *plan, size_t size) {
+static size_t own_size(const struct column *column, const struct plan *plan) {
+    struct range own = owned(column, plan, plan->node);
+    return own.to - own.from;
+}
+
+static void need(size_t *scratch, size_t *requests, const struct plan *plan, size_t longest_slice) {
     int own = plan->first_subtree[plan->node + 1] - plan->first_subtree[plan->node];
     int all = plan->first_subtree[plan->nodes];
-    *scratch = (size_t)(all - own) * longest_slice(plan, size);
+    *scratch = (size_t)(all - own) * longest_slice;
     /* Of other nodes' subtrees and to other nodes; the gather needs fewer. */
     *requests = (size_t)all + (size_t)own * (size_t)plan->nodes + 2 * (size_t)plan->nodes;
+}
+
+static void slice_need(size_t *scratch, size_t *requests, const struct plan *plan, size_t size) {
+    size_t longest = (size / (size_t)plan->nodes / plan->grain + 2) * plan->grain;
+    need(scratch, requests, plan, longest < size ? longest : size);
 }
 
 /* Where the slice of a subtree lies at its owner: in place, or in scratch as it was received. */
 static float *slice_of(const struct column *column, const struct plan *plan, int subtree) {
     int first = plan->first_subtree[plan->node], end = plan->first_subtree[plan->node + 1];
     if (subtree_mine(plan, subtree)) {
-        return column->partial[subtree - first] + owned(plan, column->size, plan->node).from;
+        return column->partial[subtree - first] + owned(column, plan, plan->node).from;
     }
     int place = subtree < first ? subtree : subtree - (end - first);
-    return column->scratch + (size_t)place * longest_slice(plan, column->size);
+    return column->scratch + (size_t)place * own_size(column, plan);
 }
 
 /* One request for each subtree, in the order in which they are added, then the sends. */
 static status start_reduce(struct column *column, const struct plan *plan) {
-    size_t own_size = slice_size(plan, column->size, plan->node);
+    size_t size = own_size(column, plan);
     for (int node = 0; node < plan->nodes; node++) {
         for (int s = plan->first_subtree[node]; s < plan->first_subtree[node + 1]; s++) {
             bool comes = node != plan->node && subtree_filled(plan, s);
             TRY(column_receive(
-                column, plan, node, PHASE_REDUCE, slice_of(column, plan, s), comes ? own_size : 0));
+                column, plan, node, PHASE_REDUCE, slice_of(column, plan, s), comes ? size : 0));
         }
     }
     int first = plan->first_subtree[plan->node], end = plan->first_subtree[plan->node + 1];
     for (int distance = 1; distance < plan->nodes; distance++) {
         int owner = (plan->node + distance) % plan->nodes;
-        struct range theirs = owned(plan, column->size, owner);
+        struct range theirs = owned(column, plan, owner);
         for (int s = first; s < end && subtree_filled(plan, s); s++) {
             TRY(column_send(column, plan, owner, PHASE_REDUCE,
                 column->partial[s - first] + theirs.from, theirs.to - theirs.from));
@@ -84,12 +97,14 @@ static void add_subtree(struct column *column, const struct plan *plan, int s) {
     while (tree_counter_merge(counter, &into, &from)) {
         if (counter->stack[from].first < plan->filled) {
             vector_add(column->slice[into], column->slice[into], column->slice[from],
-                slice_size(plan, column->size, plan->node));
+                own_size(column, plan));
         }
     }
 }
 
-static status reduce(struct column *column, const struct plan *plan, bool *done) {
+/* `at_once`: nothing is added before all has arrived, and what is sent is out, since it is added to
+ * in place. */
+static status reduce(struct column *column, const struct plan *plan, bool *done, bool at_once) {
     int subtrees = plan->first_subtree[plan->nodes];
     bool arrived = true;
     *done = false;
@@ -98,7 +113,8 @@ static status reduce(struct column *column, const struct plan *plan, bool *done)
         column->started = true;
     }
     while (arrived && column->added < subtrees) {
-        TRY(column_test(column, plan, column->added + 1, &arrived));
+        int needed = at_once ? column->request_count : column->added + 1;
+        TRY(column_test(column, plan, needed, &arrived));
         if (arrived) {
             add_subtree(column, plan, column->added++);
         }
@@ -107,19 +123,27 @@ static status reduce(struct column *column, const struct plan *plan, bool *done)
         TRY(column_test(column, plan, column->request_count, done));
     }
     if (*done) {
-        struct range own = owned(plan, column->size, plan->node);
+        struct range own = owned(column, plan, plan->node);
         vector_copy(column->partial[0] + own.from, column->slice[0], own.to - own.from);
     }
     return STATUS_OK;
 }
 
+static status slice_reduce(struct column *column, const struct plan *plan, bool *done) {
+    return reduce(column, plan, done, false);
+}
+
+static status whole_reduce(struct column *column, const struct plan *plan, bool *done) {
+    return reduce(column, plan, done, true);
+}
+
 static status start_gather(struct column *column, const struct plan *plan) {
-    struct range own = owned(plan, column->size, plan->node);
+    struct range own = owned(column, plan, plan->node);
     column_reuse_requests(column);
     for (int distance = 1; distance < plan->nodes; distance++) {
         int to = (plan->node + distance) % plan->nodes;
         int from = (plan->node + plan->nodes - distance) % plan->nodes;
-        struct range theirs = owned(plan, column->size, from);
+        struct range theirs = owned(column, plan, from);
         TRY(column_receive(
             column, plan, from, PHASE_GATHER, column->out + theirs.from, theirs.to - theirs.from));
         TRY(column_send(column, plan, to, PHASE_GATHER, column->out + own.from, own.to - own.from));
@@ -127,7 +151,7 @@ static status start_gather(struct column *column, const struct plan *plan) {
     return STATUS_OK;
 }
 
-static status gather(struct column *column, const struct plan *plan, bool *done) {
+static status slice_gather(struct column *column, const struct plan *plan, bool *done) {
     if (!column->started) {
         TRY(start_gather(column, plan));
         column->started = true;
@@ -135,4 +159,13 @@ static status gather(struct column *column, const struct plan *plan, bool *done)
     return column_test(column, plan, column->request_count, done);
 }
 
-const struct algorithm algorithm_partials = {need, reduce, gather, owned, false};
+static status whole_gather(struct column *column, const struct plan *plan, bool *done) {
+    (void)column;
+    (void)plan;
+    *done = true; /* every node has made all results by itself */
+    return STATUS_OK;
+}
+
+const struct algorithm algorithm_partials = {
+    slice_need, slice_reduce, slice_gather, slice_owned, false};
+const struct algorithm algorithm_whole = {need, whole_reduce, whole_gather, whole_owned, true};
