@@ -10,11 +10,48 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const models[] = {MODEL_LENET, MODEL_RESIDUAL, MODEL_BRANCHES, MODEL_LAYERS};
-#define MODELS 3
+static const char *const models[] = MODELS_OF_EVERYTHING;
+#define MODELS (int)(sizeof models / sizeof models[0])
 
 /* 21 pictures in 8 leaves: uneven ones. */
 static const struct net_case_options plain = {.pictures = 21, .leaves = 8, .threads = 1};
+
+/* Marks what a net has of the registry, and the forms of Winograd that it runs on. */
+static void note_kinds(bool *has_kind, bool *has_form, const struct net *net) {
+    for (int i = 0; i < net->graph.layers; i++) {
+        const struct layer *layer = net->graph.layer[i];
+        for (int k = 0; layers[k] != NULL; k++) {
+            has_kind[k] = has_kind[k] || layers[k] == &layer->operations->kind;
+        }
+        for (int f = 0; layer->kernel != NULL && f < WINOGRAD_FORMS; f++) {
+            const struct winograd_kernels *form = &net->kernels->winograd[f];
+            char name[32];
+            snprintf(name, sizeof name, "winograd %dx%d, %dx%d", form->output, form->output,
+                form->kernel, form->kernel);
+            has_form[f] = has_form[f] || strncmp(layer->kernel, name, strlen(name)) == 0;
+        }
+    }
+}
+
+static void test_net__models_have_every_kind_of_layer(void) {
+    bool has_kind[256] = {false}, has_form[WINOGRAD_FORMS] = {false};
+    for (int m = 0; m < MODELS; m++) {
+        struct net_case c;
+        net_case_init(&c, models[m], &plain);
+        note_kinds(has_kind, has_form, c.net);
+        net_case_release(&c);
+    }
+    for (int k = 0; layers[k] != NULL; k++) {
+        const struct layer_operations *operations = (const struct layer_operations *)layers[k];
+        if (!has_kind[k] && operations->expand == NULL) { /* containers add plain layers */
+            printf("    no model has %s\n", layers[k]->name);
+            CU_FAIL("a kind of layer is in no model");
+        }
+    }
+    for (int f = 0; f < WINOGRAD_FORMS; f++) {
+        CU_ASSERT_TRUE(has_form[f]);
+    }
+}
 
 static void assert_same_gradient(const struct net_case *a, const struct net_case *b) {
     size_t size = net_vector_size(a->net) * sizeof(float);
@@ -163,11 +200,12 @@ static void compare_fused(const char *model, bool evaluation, int threads) {
 
 static void test_net__gives_the_same_bits_fused_and_unfused(void) {
     for (int evaluation = 0; evaluation < 2; evaluation++) {
-        compare_fused(MODEL_LENET, evaluation, 1);
-        compare_fused(MODEL_RESIDUAL, evaluation, 1);
+        for (int m = 0; m < MODELS; m++) {
+            compare_fused(models[m], evaluation, 1);
+        }
         compare_fused(MODEL_FUSED, evaluation, 1);
-        compare_fused(MODEL_BRANCHES, evaluation, 1);
         for (int threads = 1; threads <= 3; threads++) {
+            compare_fused(MODEL_WINOGRAD, evaluation, threads);
             compare_fused(MODEL_HANDED, evaluation, threads);
         }
     }
@@ -391,7 +429,7 @@ static void spoil_weights(void *context, size_t from, size_t to) {
 }
 
 static void test_net__weights_are_not_read_once_their_gradient_is_ready(void) {
-    for (size_t m = 0; m < sizeof models / sizeof models[0]; m++) {
+    for (int m = 0; m < MODELS; m++) {
         struct net_case whole, spoiled;
         net_case_init(&whole, models[m], &plain);
         net_case_init(&spoiled, models[m], &plain);
@@ -469,7 +507,8 @@ static void test_net__gradient_predicts_the_loss(void) {
     }
 }
 
-TEST_MAIN("net", TEST(test_net__gives_the_same_bits_for_any_threads),
+TEST_MAIN("net", TEST(test_net__models_have_every_kind_of_layer),
+    TEST(test_net__gives_the_same_bits_for_any_threads),
     TEST(test_net__gives_the_same_bits_on_every_instruction_set),
     TEST(test_net__reads_no_memory_after_its_time),
     TEST(test_net__gives_the_same_bits_fused_and_unfused),

@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const models[] = {MODEL_LENET, MODEL_RESIDUAL, MODEL_BRANCHES, MODEL_LAYERS};
-#define MODELS 4
+static const char *const models[] = MODELS_OF_EVERYTHING;
+#define MODELS (int)(sizeof models / sizeof models[0])
 
 static const struct net_case_options plain = {.pictures = 21, .leaves = 8, .threads = 1};
 

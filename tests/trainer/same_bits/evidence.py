@@ -1,7 +1,20 @@
 """What shows that a run did what it is said to have done, so that no comparison passes idly."""
+import json
 import math
 
 from lab import BATCH, LEAVES, PICTURES, Failure, float_tensors
+
+# What the suite's own network runs on, beside the direct kernels.
+WINOGRAD = {"winograd 2x2, 5x5", "winograd 4x4, 3x3"}
+
+
+def check_kernels(lab):
+    """The network has layers that run by Winograd's filters."""
+    layers = json.loads(lab.convoy("inspect", "model.yaml", "--json"))["network"]["layers"]
+    kernels = {" ".join(layer["kernel"].split()[:3]) for layer in layers if layer.get("kernel")}
+    if {kernel for kernel in kernels if kernel.startswith("winograd")} != WINOGRAD:
+        raise Failure(f"model.yaml runs on {', '.join(sorted(kernels))}, not on "
+                      f"{' and '.join(sorted(WINOGRAD))}")
 
 
 def check_moved(early, late):

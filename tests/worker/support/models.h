@@ -87,4 +87,44 @@
     "  - leaky_relu:\n"                                                                            \
     "  - linear: {out: 10}\n"
 
+/* The layers that no other model has. */
+#define MODEL_REST                                                                                 \
+    "input: {channels: 3, height: 9, width: 8}\n"                                                  \
+    "layers:\n"                                                                                    \
+    "  - conv: {out: 6, kernel: 3, table: [[0], [0, 2], [1], [0, 1, 2], [1, 2], [2]]}\n"           \
+    "  - lecun_tanh:\n"                                                                            \
+    "  - conv_transpose: {out: 17, kernel: 3, stride: 2, pad: 1}\n"                                \
+    "  - scale:\n"                                                                                 \
+    "  - softmax:\n"                                                                               \
+    "  - conv_transpose: {out: 20, kernel: 3, stride: 1}\n"                                        \
+    "  - maxpool: {kernel: 4, stride: 4}\n"                                                        \
+    "  - linear: {out: 12}\n"                                                                      \
+    "  - lecun_tanh:\n"                                                                            \
+    "  - rbf: {out: 10, codes: random}\n"
+
+/* Winograd's filters in all forms, of groups too, beside what hands rows on to them and takes rows
+ * and sums from them. */
+#define MODEL_WINOGRAD                                                                             \
+    "input: {channels: 3, height: 6, width: 6}\n"                                                  \
+    "layers:\n"                                                                                    \
+    "  - conv: {out: 34, kernel: 3, pad: 1}\n"                                                     \
+    "  - relu:\n"                                                                                  \
+    "  - conv: {out: 40, kernel: 3, pad: 1, bias: false}\n"                                        \
+    "  - batchnorm:\n"                                                                             \
+    "  - relu:\n"                                                                                  \
+    "  - residual: {body: [{conv: {out: 40, kernel: 5, pad: 2}}, {relu: {}}, {conv: {out: 40, "    \
+    "kernel: 3, pad: 1, bias: false}}, {batchnorm: {}}]}\n"                                        \
+    "  - relu:\n"                                                                                  \
+    "  - conv: {out: 32, kernel: 3, pad: 2}\n"                                                     \
+    "  - maxpool: {kernel: 2, stride: 1}\n"                                                        \
+    "  - branches: [[{conv: {out: 32, kernel: 3, pad: 1}}, {relu: {}}], [{conv: {out: 32, "        \
+    "kernel: 1}}, {batchnorm: {}}, {relu: {}}]]\n"                                                 \
+    "  - conv: {out: 64, kernel: 3, pad: 1, groups: 2}\n"                                          \
+    "  - dropout: 0.3\n"                                                                           \
+    "  - avgpool: {global: true}\n"                                                                \
+    "  - linear: {out: 10}\n"
+
+#define MODELS_OF_EVERYTHING                                                                       \
+    { MODEL_LENET, MODEL_RESIDUAL, MODEL_BRANCHES, MODEL_LAYERS, MODEL_REST, MODEL_WINOGRAD }
+
 #endif

@@ -111,6 +111,7 @@ void net_case_init(struct net_case *c, const char *model, const struct net_case_
         .leaf = options->pictures,
         .threads = options->threads,
         .training = !options->evaluation,
+        .winograd = WINOGRAD_ON, /* as in training */
         .recompute = options->recompute,
         .unfused = options->unfused,
         .loss = &c->loss,
