@@ -14,6 +14,8 @@
 #define PIECE_PIXELS 208
 /* Partial sums of this size, a few of them, stay in a second-level cache of 512 KB. */
 #define ITEM_BYTES 131072
+/* Products with a tile in whose time 16 channels of a pixel come from memory. */
+#define READ_PRODUCTS 6.4
 
 struct chain {
     int first, count; /* of the blocks of pixels that are its runs */
@@ -62,12 +64,26 @@ static size_t row_size(const struct convolution *c, const struct channel_tile *t
     return (size_t)lanes * (size_t)channel_tile_width(tile);
 }
 
-/* Chooses the size of items: at most ITEM_BYTES, at least one for each thread, and of a form that
+static int divide_up(int a, int b) {
+    return (a + b - 1) / b;
+}
+
+/* Time of the thread that has most to do, with items of `tiles` x `rows` out of `all` rows, in
+ * products of one row with one tile. */
+static double plan_cost(const struct convolution *c, int tiles, int rows, int all) {
+    int columns = divide_up(c->output.tiles, tiles), groups = divide_up(all, rows);
+    int items_each = divide_up(columns * groups, c->threads);
+    tiles = divide_up(c->output.tiles, columns);
+    rows = divide_up(all, groups);
+    int blocks = 2 * tiles + divide_up(rows, c->height.kernel); /* that an item reads */
+    double read = READ_PRODUCTS / (convolution_lanes(c) * c->width.kernel);
+    return items_each * (tiles * rows + read * blocks);
+}
+
+/* Chooses the size of items: at most ITEM_BYTES, shared evenly by the threads, and of a form that
  * reads few pixels for its number of products. Changes no bit. */
 static void plan_items(struct convolution *c) {
-    size_t row_bytes = row_size(c, &c->output.tile[0]) * sizeof(float);
-    size_t budget = c->packed * sizeof(float) / (size_t)c->threads;
-    budget = (budget < ITEM_BYTES ? budget : ITEM_BYTES) / row_bytes;
+    size_t budget = ITEM_BYTES / (row_size(c, &c->output.tile[0]) * sizeof(float));
     int most_tiles = c->shape.groups > 1 ? 1 : c->output.tiles, kernel = c->height.kernel;
     int all = 0;
     for (int t = 0; t < c->output.tiles; t++) {
@@ -76,14 +92,14 @@ static void plan_items(struct convolution *c) {
     }
     double best = 0.0;
     for (int tiles = 1; tiles <= most_tiles && (tiles == 1 || (size_t)tiles <= budget); tiles++) {
-        int rows = budget / (size_t)tiles < (size_t)all ? (int)(budget / (size_t)tiles) : all;
-        rows = rows > kernel ? rows - rows % kernel : rows > 0 ? rows : 1;
-        double blocks = (double)((rows + kernel - 1) / kernel);
-        double cost = (2.0 * tiles + blocks) / ((double)tiles * rows); /* channel blocks read */
-        if (tiles == 1 || cost < best) {
-            best = cost;
-            c->item_tiles = tiles;
-            c->item_rows = rows;
+        for (int rows = 1; rows <= all && (rows == 1 || (size_t)(tiles * rows) <= budget);
+             rows += rows < kernel ? 1 : kernel) {
+            double cost = plan_cost(c, tiles, rows, all);
+            if ((tiles == 1 && rows == 1) || cost < best) {
+                best = cost;
+                c->item_tiles = tiles;
+                c->item_rows = rows;
+            }
         }
     }
 }
