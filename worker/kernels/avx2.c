@@ -67,6 +67,15 @@ KERNEL_INLINE v16 v16_select_greater(v16 a, v16 b, v16 x, v16 y) {
         _mm256_blendv_ps(y.high, x.high, _mm256_cmp_ps(a.high, b.high, _CMP_GT_OQ)),
     };
 }
+KERNEL_INLINE v16 v16_bits_from(uint32_t from, v16 a) {
+    __m256i all = _mm256_set1_epi32((int)from);
+    __m256i low = _mm256_srli_epi32(_mm256_castps_si256(a.low), 2);
+    __m256i high = _mm256_srli_epi32(_mm256_castps_si256(a.high), 2);
+    return (v16){
+        _mm256_castsi256_ps(_mm256_sub_epi32(all, low)),
+        _mm256_castsi256_ps(_mm256_sub_epi32(all, high)),
+    };
+}
 KERNEL_INLINE v16 v16_where_byte(const uint8_t *p, uint8_t byte, v16 a) {
     __m128i same = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)p), _mm_set1_epi8((char)byte));
     __m256 low = _mm256_castsi256_ps(_mm256_cvtepi8_epi32(same));

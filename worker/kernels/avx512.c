@@ -54,6 +54,10 @@ KERNEL_INLINE v16 v16_min(v16 a, v16 b) {
 KERNEL_INLINE v16 v16_select_greater(v16 a, v16 b, v16 x, v16 y) {
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), y, x);
 }
+KERNEL_INLINE v16 v16_bits_from(uint32_t from, v16 a) {
+    __m512i quarter = _mm512_srli_epi32(_mm512_castps_si512(a), 2);
+    return _mm512_castsi512_ps(_mm512_sub_epi32(_mm512_set1_epi32((int)from), quarter));
+}
 KERNEL_INLINE v16 v16_where_byte(const uint8_t *p, uint8_t byte, v16 a) {
     __m128i bytes = _mm_loadu_si128((const __m128i *)p);
     return _mm512_maskz_mov_ps(_mm_cmpeq_epi8_mask(bytes, _mm_set1_epi8((char)byte)), a);

@@ -1,7 +1,7 @@
 /* Local response normalisation, one row of pixels at a time: y = x / s^beta with s = k + alpha *
- * (sum of the squares of a window). A window of `taps` terms that lie `step` floats apart is one of
- * neighbouring channels (step 1, channels side by side) or of neighbouring pixels (step 16). The
- * bodies are in lrn.inc; alignment and counts as in elementwise.h.
+ * (sum of the squares of a window). A window is of neighbouring channels (terms side by side) or of
+ * neighbouring pixels. s must lie below 10^37. The bodies are in lrn.inc; alignment and counts as
+ * in elementwise.h.
  */
 #ifndef WORKER_KERNELS_LRN_H
 #define WORKER_KERNELS_LRN_H
@@ -12,22 +12,28 @@ struct lrn_numbers {
     float alpha, beta, k; /* alpha is that of one term: already over their number */
 };
 
+/* Of pixel p the sum over t < taps of terms[p * stride + t * step], 16 lanes at any alignment:
+ * step 1 for channels, 16 for pixels. */
+struct lrn_windows {
+    const float *terms;
+    ptrdiff_t stride, step;
+    int taps;
+};
+
 struct lrn_kernels {
-    /* squares[p * stride] += in[p]^2, 16 lanes a pixel */
+    /* squares[p * stride] = in[p]^2, 16 lanes a pixel; and += */
+    void (*squares)(float *squares, ptrdiff_t stride, const float *in, int pixels);
     void (*add_squares)(float *squares, ptrdiff_t stride, const float *in, int pixels);
-    /* windows[p] = sum over t < taps of terms[p * stride + t * step]; terms at any alignment */
-    void (*window_sums)(
-        float *windows, const float *terms, ptrdiff_t stride, int pixels, int taps, ptrdiff_t step);
-    /* out = in / s^beta, s = k + alpha * windows */
-    void (*normalise)(float *out, const float *in, const float *windows, int pixels,
+    /* out = in / s^beta, s = k + alpha * windows of the squares */
+    void (*normalise)(float *out, const float *in, const struct lrn_windows *windows, int pixels,
         const struct lrn_numbers *numbers);
-    /* in_gradient = out_gradient / s^beta and terms[p * stride] += in * in_gradient / s */
+    /* in_gradient = out_gradient / s^beta and terms[p * stride] = in * in_gradient / s */
     void (*backward_terms)(float *terms, ptrdiff_t stride, float *in_gradient,
-        const float *out_gradient, const float *in, const float *windows, int pixels,
+        const float *out_gradient, const float *in, const struct lrn_windows *windows, int pixels,
         const struct lrn_numbers *numbers);
-    /* in_gradient -= 2 * alpha * beta * in * windows (the windows of the terms) */
-    void (*backward_finish)(float *in_gradient, const float *in, const float *windows, int pixels,
-        const struct lrn_numbers *numbers);
+    /* in_gradient -= 2 * alpha * beta * in * windows of the terms */
+    void (*backward_finish)(float *in_gradient, const float *in, const struct lrn_windows *windows,
+        int pixels, const struct lrn_numbers *numbers);
 };
 
 #endif

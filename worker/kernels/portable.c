@@ -3,6 +3,7 @@
 #include "worker/kernels/vector.h"
 
 #include <math.h>
+#include <string.h>
 
 typedef struct {
     float lane[16];
@@ -80,6 +81,14 @@ KERNEL_INLINE v16 v16_sqrt(v16 a) {
 KERNEL_INLINE v16 v16_select_greater(v16 a, v16 b, v16 x, v16 y) {
     v16 r;
     LANES r.lane[l] = a.lane[l] > b.lane[l] ? x.lane[l] : y.lane[l];
+    return r;
+}
+KERNEL_INLINE v16 v16_bits_from(uint32_t from, v16 a) {
+    v16 r;
+    uint32_t bits[16];
+    memcpy(bits, a.lane, sizeof bits);
+    LANES bits[l] = from - bits[l] / 4;
+    memcpy(r.lane, bits, sizeof bits);
     return r;
 }
 KERNEL_INLINE v16 v16_where_byte(const uint8_t *p, uint8_t byte, v16 a) {

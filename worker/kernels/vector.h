@@ -22,6 +22,7 @@
  *     v16 v16_max(v16 a, v16 b)                a > b ? a : b (so b where either is not a number)
  *     v16 v16_min(v16 a, v16 b)                a < b ? a : b
  *     v16 v16_select_greater(a, b, x, y)       a > b ? x : y, lane by lane
+ *     v16 v16_bits_from(uint32_t from, v16 a)  the floats whose bits are from - (bits of a) / 4
  *     v16 v16_where_byte(const uint8_t *p, uint8_t byte, v16 a)
  *                                              a where p[lane] is `byte`, else 0; any p
  *     void v16_store_bytes(uint8_t *p, v16 a)  whole numbers 0 .. 255 as bytes, any p
