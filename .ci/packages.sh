@@ -11,7 +11,7 @@ test_packages=(python3)
 data_packages=(dataset-fashion-mnist)
 # What only the checks of .ci/run need. Without them the tests concerned say that they were skipped.
 check_packages=(python3-torch python3-torchvision python3-numpy clang clang-format shellcheck
-    iproute2 slurm-wlm munge)
+    iproute2 slurm-wlm munge libsimgrid-dev)
 
 # say WORDS...: what is about to happen.
 say() {
@@ -53,6 +53,7 @@ is_found() {
     iproute2) command -v ip && command -v tc ;;
     slurm-wlm) command -v slurmctld && command -v slurmd && command -v sbatch ;;
     munge) command -v munged ;;
+    libsimgrid-dev) command -v smpicc && command -v smpirun ;;
     *) false ;;
     esac >/dev/null 2>&1
 }

@@ -5,6 +5,9 @@ import os
 SELF_RATE = 1e6
 # Of a link carries payload: headers of Ethernet, IP and TCP take the rest at 1,500 bytes a packet.
 PAYLOAD = 0.95
+# SimGrid charges every flow's way back for its acknowledgements, so that messages take so many times
+# as long where a link is busy in both directions.
+BOTH_WAYS = 1.05
 
 # Switches of 32 hosts, and as many above them as it takes to block nobody.
 TREE = "2;32,32;1,32;1,1"

@@ -16,4 +16,7 @@ status host_compute(struct transport *transport, double seconds, struct exchange
  * computing takes so much longer, for it has all cores. */
 void host_spend(double seconds);
 
+/* Ends the whole job with exit code `code`, after an error. */
+_Noreturn void host_end(int code);
+
 #endif

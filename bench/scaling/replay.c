@@ -255,7 +255,7 @@ int main(int count, char **arguments) {
     result = result == STATUS_OK ? run_steps(replay) : result;
     if (result != STATUS_OK) {
         fprintf(stderr, "replay: %s\n", status_message());
-        MPI_Abort(MPI_COMM_WORLD, (int)result);
+        host_end((int)result);
     }
     MPI_Finalize();
     return 0;

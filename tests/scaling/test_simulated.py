@@ -1,0 +1,78 @@
+#!/usr/bin/env python3
+"""The exchange on simulated hosts (bench/scaling): the bits of the tree on any number of ranks, and
+what a step takes where anyone can work it out."""
+import os
+import shutil
+import sys
+import tempfile
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "..", "bench", "scaling"))
+
+import fat_tree  # noqa: E402
+import replay  # noqa: E402
+
+SKIPPED = 77
+SPEED = 10  # Gbit/s
+# Forward, backward in five parts, and the update: as profile.h says. Buckets cut across the parts.
+FLOATS = (30000, 17, 25000, 0, 1000)
+PROFILE = "0.05 0\n" + "".join(f"0.01 {floats}\n" for floats in FLOATS) + "0 0\n"
+COMPUTED = 0.1
+BUCKET = 40000
+
+
+class Simulated(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="convoy-scaling-")
+        cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
+        cls.checked = replay.build(cls.folder, "checked")
+        cls.simulated = replay.build(cls.folder, "simulated")
+
+    def run_profile(self, program, profile, ranks, *arguments, allreduce=None):
+        path = os.path.join(self.folder, "profile.txt")
+        with open(path, "w", encoding="ascii") as file:
+            file.write(profile)
+        network = fat_tree.write(self.folder, ranks, SPEED)
+        return replay.simulate(program, network, [path, *arguments], allreduce)
+
+    def test_sums_are_those_of_the_tree(self):
+        for ranks, progress in ((1, "inline"), (2, "thread"), (3, "inline"), (5, "thread"),
+                                (8, "inline"), (16, "thread"), (16, "inline")):
+            with self.subTest(ranks=ranks, progress=progress):
+                steps = self.run_profile(self.checked, PROFILE, ranks, "tree", progress, BUCKET, 2,
+                                         1, "check")
+                self.assertEqual(len(steps), 2)
+
+    def test_other_sums_are_noticed(self):
+        with self.assertRaisesRegex(RuntimeError, "but the tree says"):
+            self.run_profile(self.checked, PROFILE, 3, "ring", "inline", BUCKET, 1, 1, "check")
+
+    def test_without_data_a_step_takes_as_long(self):
+        """But for the additions, of 56,017 floats at 20 GB a second."""
+        for ranks, progress in ((4, "inline"), (8, "thread")):
+            with self.subTest(ranks=ranks):
+                seconds = [self.run_profile(program, PROFILE, ranks, "tree", progress, BUCKET, 1, 1)
+                           for program in (self.checked, self.simulated)]
+                self.assertAlmostEqual(seconds[0][0], seconds[1][0], delta=1e-4)
+                self.assertGreater(seconds[0][0], COMPUTED)
+
+    def test_wire_time_is_that_of_the_link(self):
+        """80 MB become final when everything is computed: each of two hosts sends them once."""
+        profile = "0 0\n0.1 20000000\n0 0\n"
+        wire = 80e6 / (SPEED / 8 * 1e9 * fat_tree.PAYLOAD) * fat_tree.BOTH_WAYS
+        adding = 12 * 10e6 / 20e9
+        for exchange, theirs in (("tree", None), ("ring", None), ("allreduce", "lr")):
+            with self.subTest(exchange=exchange):
+                found = self.run_profile(self.simulated, profile, 2, exchange, "thread", 80000000, 1,
+                                         1, allreduce=theirs)[0]
+                wanted = COMPUTED + wire + (0 if theirs else adding)
+                self.assertAlmostEqual(found, wanted, delta=0.001 * wanted)
+
+
+if __name__ == "__main__":
+    if shutil.which("smpicc") is None:
+        print("skipped: smpicc is not installed (package libsimgrid-dev)")
+        sys.exit(SKIPPED)
+    unittest.main()
