@@ -1,19 +1,20 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds, and runs every test: all of them on the release build, the unit
-# tests once more with the address and undefined-behaviour sanitizers. Ends with one line
-# "N passed, N failed, N skipped". With CONVOY_NO_SKIP=1 a skipped test counts as a failure.
+# Installs what is missing, builds, and runs every test: all of them on the release build, most once
+# more with the address and undefined-behaviour sanitizers, and those of threads in one process (the
+# exchange, the loader) with the thread sanitizer. Ends with one line "N passed, N failed, N skipped".
+# With CONVOY_NO_SKIP=1 a skipped test counts as a failure.
 set -euo pipefail
 cd "$(dirname "$0")"
 # shellcheck source=.ci/packages.sh
 . .ci/packages.sh
 
-presets=(release sanitize)
+presets=(release sanitize thread)
 
 cat <<END
 This will, in $PWD,
   1. install what is missing with the package manager (apt-get),
-  2. build build/release and build/sanitize,
-  3. run every test in both (about fifteen minutes on two cores).
+  2. build build/release, build/sanitize and build/thread,
+  3. run the tests of each (about seventeen minutes on two cores).
 END
 
 install_packages "${build_packages[@]}" "${test_packages[@]}" "${data_packages[@]}"
