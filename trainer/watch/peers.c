@@ -6,7 +6,6 @@
 #include <ifaddrs.h>
 #include <mpi.h>
 #include <net/if.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,6 +38,32 @@ static bool read_process(int process, char *state, uint64_t *started) {
     return true;
 }
 
+/* ---- addresses ---- */
+
+static struct in6_addr of_ipv4(struct in_addr address) {
+    struct in6_addr mapped = {.s6_addr = {[10] = 0xff, [11] = 0xff}};
+    memcpy(&mapped.s6_addr[12], &address, sizeof address);
+    return mapped;
+}
+
+/* It stands at the same place in both. */
+static uint32_t port_of(const struct sockaddr *from) {
+    return ntohs(((const struct sockaddr_in *)(const void *)from)->sin_port);
+}
+
+/* False for what nobody on another host can use. */
+static bool read_address(struct in6_addr *address, const struct sockaddr *from) {
+    if (from != NULL && from->sa_family == AF_INET) {
+        *address = of_ipv4(((const struct sockaddr_in *)(const void *)from)->sin_addr);
+        return true;
+    }
+    if (from != NULL && from->sa_family == AF_INET6) {
+        *address = ((const struct sockaddr_in6 *)(const void *)from)->sin6_addr;
+        return !IN6_IS_ADDR_LINKLOCAL(address);
+    }
+    return false;
+}
+
 static void find_addresses(struct peer *mine) {
     struct ifaddrs *list, *at;
     int count = 0;
@@ -47,27 +72,49 @@ static void find_addresses(struct peer *mine) {
     }
     for (at = list; at != NULL && count < PEERS_ADDRESSES; at = at->ifa_next) {
         const bool usable = (at->ifa_flags & IFF_UP) && !(at->ifa_flags & IFF_LOOPBACK);
-        if (usable && at->ifa_addr != NULL && at->ifa_addr->sa_family == AF_INET) {
-            mine->address[count++] = ((struct sockaddr_in *)at->ifa_addr)->sin_addr.s_addr;
+        if (usable && read_address(&mine->address[count], at->ifa_addr)) {
+            count++;
         }
+    }
+    if (count < PEERS_ADDRESSES) {
+        mine->address[count] = in6addr_any;
     }
     freeifaddrs(list);
 }
 
+/* The address as the socket takes it; its size, 0: it cannot. */
+static socklen_t write_address(struct sockaddr_storage *to, const struct peers *peers,
+    const struct in6_addr *address, uint32_t port) {
+    *to = (struct sockaddr_storage){0};
+    if (peers->has_ipv6) {
+        const struct sockaddr_in6 ipv6 = {
+            .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port), .sin6_addr = *address};
+        memcpy(to, &ipv6, sizeof ipv6);
+        return sizeof ipv6;
+    }
+    struct sockaddr_in ipv4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    memcpy(&ipv4.sin_addr, &address->s6_addr[12], sizeof ipv4.sin_addr);
+    memcpy(to, &ipv4, sizeof ipv4);
+    return IN6_IS_ADDR_V4MAPPED(address) || IN6_IS_ADDR_UNSPECIFIED(address) ? sizeof ipv4 : 0;
+}
+
 /* A socket on a port of the system's choice, on all addresses of this host. */
-static int listen_anywhere(uint32_t *port) {
-    struct sockaddr_in address = {.sin_family = AF_INET};
-    socklen_t size = sizeof address;
-    int made = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+static int listen_on(struct peers *peers, uint32_t *port, bool ipv6) {
+    struct sockaddr_storage address;
+    const int off = 0;
+    peers->has_ipv6 = ipv6;
+    socklen_t size = write_address(&address, peers, &in6addr_any, 0);
+    int made = socket(address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (made < 0) {
         return -1;
     }
-    if (bind(made, (struct sockaddr *)&address, sizeof address) != 0 ||
+    if ((ipv6 && setsockopt(made, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) != 0) ||
+        bind(made, (struct sockaddr *)&address, size) != 0 ||
         getsockname(made, (struct sockaddr *)&address, &size) != 0) {
         close(made);
         return -1;
     }
-    *port = ntohs(address.sin_port);
+    *port = port_of((const struct sockaddr *)&address);
     return made;
 }
 
@@ -88,7 +135,10 @@ status peers_open(struct peers *peers, const struct transport *transport) {
     char state;
     read_process(mine.process, &state, &mine.started);
     snprintf(mine.host, sizeof mine.host, "%s", transport->host);
-    peers->socket = listen_anywhere(&mine.port);
+    peers->socket = listen_on(peers, &mine.port, true);
+    if (peers->socket < 0) {
+        peers->socket = listen_on(peers, &mine.port, false);
+    }
     find_addresses(&mine);
     if (getrandom(&peers->key, sizeof peers->key, 0) != (ssize_t)sizeof peers->key) {
         peers->key = (uint64_t)mine.process << 32 | mine.port;
@@ -113,12 +163,12 @@ void peers_close(struct peers *peers) {
     *peers = (struct peers){.socket = -1};
 }
 
-static void send_to(
-    const struct peers *peers, uint32_t address, uint32_t port, const struct heart_beat *beat) {
-    const struct sockaddr_in to = {
-        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = address};
-    if (sendto(peers->socket, beat, sizeof *beat, MSG_DONTWAIT | MSG_NOSIGNAL,
-            (const struct sockaddr *)&to, sizeof to) < 0) {
+static void send_to(const struct peers *peers, const struct in6_addr *address, uint32_t port,
+    const struct heart_beat *beat) {
+    struct sockaddr_storage to;
+    const socklen_t size = write_address(&to, peers, address, port);
+    if (size == 0 || sendto(peers->socket, beat, sizeof *beat, MSG_DONTWAIT | MSG_NOSIGNAL,
+                         (const struct sockaddr *)&to, size) < 0) {
         return; /* as good as lost: the next beat comes */
     }
 }
@@ -131,14 +181,15 @@ void peers_send(struct peers *peers, int rank, struct heart_beat *beat) {
         return;
     }
     if (answer->port != 0) {
-        send_to(peers, answer->address, answer->port, beat);
+        send_to(peers, &answer->address, answer->port, beat);
         return;
     }
     if (peer->node == peers->node) {
-        send_to(peers, htonl(INADDR_LOOPBACK), peer->port, beat);
+        const struct in6_addr here = of_ipv4((struct in_addr){htonl(INADDR_LOOPBACK)});
+        send_to(peers, &here, peer->port, beat);
     }
-    for (int a = 0; a < PEERS_ADDRESSES && peer->address[a] != 0; a++) {
-        send_to(peers, peer->address[a], peer->port, beat);
+    for (int a = 0; a < PEERS_ADDRESSES && !IN6_IS_ADDR_UNSPECIFIED(&peer->address[a]); a++) {
+        send_to(peers, &peer->address[a], peer->port, beat);
     }
 }
 
@@ -156,7 +207,8 @@ static bool is_ours(const struct peers *peers, const struct heart_beat *beat) {
 }
 
 bool peers_receive(struct peers *peers, struct heart_beat *beat) {
-    struct sockaddr_in from;
+    struct sockaddr_storage from;
+    struct in6_addr address;
     for (;;) {
         socklen_t size = sizeof from;
         ssize_t got = recvfrom(
@@ -165,8 +217,10 @@ bool peers_receive(struct peers *peers, struct heart_beat *beat) {
             return false;
         }
         if (got == (ssize_t)sizeof *beat && is_ours(peers, beat)) {
-            peers->answer[beat->from] =
-                (struct answer){.address = from.sin_addr.s_addr, .port = ntohs(from.sin_port)};
+            const struct sockaddr *sender = (const struct sockaddr *)&from;
+            if (read_address(&address, sender)) {
+                peers->answer[beat->from] = (struct answer){address, port_of(sender)};
+            }
             return true;
         }
     }

@@ -1,8 +1,11 @@
 /* The side channel of the heartbeat: small datagrams (UDP) between the ranks of a job, apart from
  * MPI, so that it works while MPI hangs. Where every rank listens is exchanged over MPI once.
  *
- * A host may have many addresses, of which some lead nowhere: a rank is written to at all of them
- * until it has answered from one. Datagrams may be lost; whoever needs an answer asks again.
+ * One socket takes IPv4 and IPv6, where the system has both: an IPv4 address is written as IPv6
+ * does
+ * (::ffff:10.0.0.1). Addresses that are good on one link alone (fe80::) are left out. A host may
+ * have many addresses, of which some lead nowhere: a rank is written to at all of them until it has
+ * answered from one. Datagrams may be lost; whoever needs an answer asks again.
  */
 #ifndef TRAINER_WATCH_PEERS_H
 #define TRAINER_WATCH_PEERS_H
@@ -10,28 +13,32 @@
 #include "trainer/watch/heart.h"
 #include "worker/exchange/transport.h"
 
-#define PEERS_ADDRESSES 6
+#include <netinet/in.h>
+
+#define PEERS_ADDRESSES 8
 #define PEERS_HOST      64
 
 /* A rank, and where to reach it: plain bytes. */
 struct peer {
     int32_t rank, node, process;
-    uint32_t port;                     /* 0: none */
-    uint32_t address[PEERS_ADDRESSES]; /* IPv4, as the network writes it; 0: none */
+    uint32_t port;                            /* 0: none */
+    struct in6_addr address[PEERS_ADDRESSES]; /* ::, from there on: none */
     uint64_t started; /* when its process began, in ticks of its host: a number of a process may
                          come again, or mean another one in a container */
     char host[PEERS_HOST];
 };
 
 struct peers {
-    int socket; /* -1: the system gives none, and nothing is ever heard */
+    int socket;    /* -1: the system gives none, and nothing is ever heard */
+    bool has_ipv6; /* that the socket takes */
     int rank, ranks, node;
     uint64_t key;
     struct peer *peer; /* [ranks], by rank of the transport */
     int *nodes;        /* [ranks] */
     struct answer {
-        uint32_t address, port; /* where a rank wrote from; port 0: not yet */
-    } * answer;                 /* [ranks] */
+        struct in6_addr address; /* where a rank wrote from */
+        uint32_t port;           /* 0: it has not */
+    } * answer;                  /* [ranks] */
 };
 
 /* For all ranks of MPI_COMM_WORLD. Fails with STATUS_SYSTEM for want of memory alone. */
