@@ -8,6 +8,7 @@ from statistics import median
 
 from layers import OTHER_KINDS
 from peers import CONVOY, DIRECT, INSTALLED, ONE, RANKS, THREADS, TUNED
+from ranks import GRADIENTS, WEAK, weak_networks
 
 WINOGRAD = {"resnet50": 1.5, "alexnet": 1.5, "vgg16": 2.6, "googlenet": 1.6}
 NO_WINOGRAD = {"resnet50": 1.25, "alexnet": 1.35, "vgg16": 1.3, "googlenet": 1.3}
@@ -23,6 +24,7 @@ class Found:
         self.steps = {}         # rounds of peers.take_steps
         self.convolutions = {}  # rows of layers.measure_convolutions
         self.memory = {}        # rows of layers.measure_memory_bound
+        self.exchange = {}      # rounds of ranks.measure_exchange, by the name of the gradients
 
     def products(self, fits, directions):
         return [row for rows in self.convolutions.values() for row in rows
@@ -154,19 +156,34 @@ def step_rows(found):
               " s", most=True)
 
 
-def scaling_rows(found):
+def scaling_row(found, network, setting, goal, what):
     """What the ceiling itself lacks of doubling is no fault of the step: the ratio of rates is held
     against the ratio of ceilings, 1.9 where that is 2."""
+    two, one = (CONVOY, setting.name), (CONVOY, ONE.name)
+    rates, ceilings = (found.ratios(network, two, one, key) for key in ("rate", "ceiling"))
+    beside = f"{median(rates):.2f}× of the ceiling's {median(ceilings):.2f}×" if rates else ""
+    return row(f"{network}: {what}, by the ceiling's", goal,
+               [rate / ceiling for rate, ceiling in zip(rates, ceilings)], beside, " %")
+
+
+def scaling_rows(found):
     for network in WINOGRAD:
         for setting in (THREADS, RANKS):
-            two, one = (CONVOY, setting.name), (CONVOY, ONE.name)
-            rates, ceilings = (found.ratios(network, two, one, key) for key in ("rate", "ceiling"))
-            beside = (f"{median(rates):.2f}× of the ceiling's {median(ceilings):.2f}×" if rates
-                      else "")
-            yield row(f"{network}: {setting.name} over one, by the ceiling's", 0.95,
-                      [rate / ceiling for rate, ceiling in zip(rates, ceilings)], beside, " %")
+            yield scaling_row(found, network, setting, 0.95, f"{setting.name} over one")
+    for network, goal in zip(weak_networks(), WEAK.values()):
+        yield scaling_row(found, network.name, RANKS, goal, "2 ranks over one")
+
+
+def exchange_rows(found):
+    for gradients in GRADIENTS:
+        rounds = found.exchange.get(gradients.name, ())
+        ours = f"ours {median(one['ours']['seconds'][1] for one in rounds):.4f} s" if rounds else ""
+        name = f"{gradients.name} over 2 ranks, update included"
+        yield row(f"{name}: MPI_Allreduce's time by ours", 25,
+                  [one["MPI_Allreduce"]["over_ours"] for one in rounds], ours)
+        yield row(f"{name}: of what memory allows", 0.7, [one["share"] for one in rounds], ours, " %")
 
 
 def rows(found):
     """Every goal: what, to reach, measured, beside what, and whether it is reached."""
-    return [*layer_rows(found), *step_rows(found), *scaling_rows(found)]
+    return [*layer_rows(found), *step_rows(found), *scaling_rows(found), *exchange_rows(found)]

@@ -207,7 +207,7 @@ class Stub:
 # Stands for convoy and for bench_products.
 PROGRAM = """\
 #!/usr/bin/env python3
-import json, sys
+import json, os, sys
 convolution = {"input": [64, 28, 28], "output": 64, "kernel": [3, 3], "stride": [1, 1],
                "pad": [1, 1], "dilation": [1, 1], "groups": 1}
 if "--lines" in sys.argv:
@@ -215,6 +215,16 @@ if "--lines" in sys.argv:
     print(json.dumps([{"direction": direction, "operations": 9e9, "ceiling": [1e11, 1e11],
                        "direct": [0.1, 0.1], "winograd": [0.05, 0.05], "onednn": [0.1, 0.1]}
                       for direction in ("forward", "backward-data", "backward-weights")]))
+elif os.environ.get("OMPI_COMM_WORLD_RANK", "0") != "0":
+    pass  # rank 0 speaks
+elif "exchange" in sys.argv:
+    print(json.dumps({"ours": {"seconds": [0.009, 0.01, 0.011]}, "share": 0.75,
+                      "MPI_Allreduce": {"over_ours": 20.0}}))
+elif "step" in sys.argv:
+    pictures = int(sys.argv[sys.argv.index("--batch") + 1])
+    print(json.dumps({"pictures_per_second": 0.9 * pictures, "share": [0.4, 0.5, 0.6],
+                      "ceiling_gflops": 10 * pictures, "peak_memory_all_ranks_mib": 100,
+                      "start_to_first_step_seconds": 1}))
 elif sys.argv[1] == "inspect":
     print(json.dumps({"network": {"layers": [{"kind": "conv", "input_gradient": True,
                                               "convolution": convolution}] * 2}}))
@@ -235,7 +245,8 @@ class Compare(bench.Bench):
                                  "--only", "resnet50"])
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(done.stdout.split("\n"),
-                         ["steps resnet50", "convolutions resnet50", "memory resnet50", ""])
+                         ["steps resnet50", "weak resnet50, 16 pictures a rank",
+                          "convolutions resnet50", "memory resnet50", ""])
 
     def test_nothing_chosen_is_wrong_use(self):
         done = self.run_command([sys.executable, os.path.join(FOLDER, "compare"), "--only",
@@ -297,6 +308,13 @@ class Compare(bench.Bench):
                          "≥ 80 % | 85 % (85–85) | copy 40 GB/s | yes")
         self.assertEqual(judged["vgg16: 2 ranks over one, by the ceiling's"],
                          "≥ 95 % | 100 % (100–100) | 2.00× of the ceiling's 2.00× | yes")
+        self.assertEqual(judged["alexnet, 64 pictures a rank: 2 ranks over one, by the ceiling's"],
+                         "≥ 95 % | 100 % (100–100) | 2.00× of the ceiling's 2.00× | yes")
+        exchange = "100 MB over 2 ranks, update included: "
+        self.assertEqual(judged[exchange + "MPI_Allreduce's time by ours"],
+                         "≥ 25× | 20.00× (20.00–20.00) | ours 0.0100 s | no")
+        self.assertEqual(judged[exchange + "of what memory allows"],
+                         "≥ 70 % | 75 % (75–75) | ours 0.0100 s | yes")
 
     def test_goals_are_judged_by_the_median_of_ratios_within_a_round(self):
         found = goals.Found()
