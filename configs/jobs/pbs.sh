@@ -19,10 +19,11 @@ cd "$PBS_O_WORKDIR"
 export OMPI_MCA_oob_tcp_keepalive_time=1 OMPI_MCA_oob_tcp_keepalive_intvl=1 \
     OMPI_MCA_oob_tcp_keepalive_probes=3
 
-# mpirun passes the signal on to every rank: they finish the step, save, and exit with 75.
+# Debian's Open MPI does not know PBS: without the file it would start all ranks here. mpirun passes
+# the signal on to every rank: they finish the step, save, and exit with 75.
 code=0
 timeout --preserve-status --signal=USR1 "$SECONDS_TO_RUN" \
-    mpirun convoy train "$RECIPE" --run "$RUN" --resume || code=$?
+    mpirun --hostfile "$PBS_NODEFILE" convoy train "$RECIPE" --run "$RUN" --resume || code=$?
 
 if [ "$code" = 75 ]; then
     qsub -v "RECIPE=$RECIPE,RUN=$RUN,SECONDS_TO_RUN=$SECONDS_TO_RUN" configs/jobs/pbs.sh

@@ -4,6 +4,11 @@
 #
 #   sbatch configs/jobs/slurm.sh RECIPE RUN_FOLDER [key=value ...]
 #   sbatch --nodes=2-8 configs/jobs/slurm.sh ...       on as many nodes as are free
+#   sbatch --array=1-3 configs/jobs/slurm.sh RECIPE runs/seed- ...         three runs, seeds 1 to 3
+#   SWEEP=rates.txt sbatch --array=1-3 configs/jobs/slurm.sh RECIPE runs/rate- ...
+#
+# In an array, the number of a job ends the name of its run and is its seed; with SWEEP it takes its
+# settings (key=value ...) from that line of the file instead.
 #
 # Fit nodes, tasks and cores to your cluster; the weights do not depend on them, nor on whether the
 # job had other ones before it was queued again.
@@ -20,6 +25,16 @@ set -eu
 recipe=$1
 run=$2
 shift 2
+
+if [ -n "${SLURM_ARRAY_TASK_ID:-}" ]; then
+    run=$run$SLURM_ARRAY_TASK_ID
+    settings=("train.seed=$SLURM_ARRAY_TASK_ID")
+    if [ -n "${SWEEP:-}" ]; then
+        mapfile -t settings < <(sed -n "${SLURM_ARRAY_TASK_ID}p" "$SWEEP" | xargs -r printf '%s\n')
+        : "${settings[0]:?"line $SLURM_ARRAY_TASK_ID of $SWEEP holds no settings"}"
+    fi
+    set -- "${settings[@]}" "$@"
+fi
 
 # A node that is cut off is missed after seconds, not after the five minutes of Open MPI; and before
 # the heartbeat finds it: once MPI_Abort has sent word there, TCP waits for an answer for long.

@@ -54,9 +54,9 @@ class Slurm(unittest.TestCase):
                 "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
                 "OMPI_MCA_mpi_yield_when_idle": "1", "OMP_WAIT_POLICY": "passive"}
 
-    def submit(self, script, run, to_shell):
+    def submit(self, script, run, to_shell, *more):
         limit = [word.format("B:" if to_shell else "") for word in LIMIT]
-        said = self.slurm.run("sbatch", *SIZE, *limit, f"--output={run}.out",
+        said = self.slurm.run("sbatch", *SIZE, *limit, *more, f"--output={run}.out",
                               os.path.join(JOBS, script), "recipe.yaml", run, "train.threads=1",
                               "--oversubscribe", *EPOCHS, folder=self.folder)
         return re.search(r"Submitted batch job (\d+)", said).group(1)
@@ -101,6 +101,17 @@ class Slurm(unittest.TestCase):
             self.assertEqual(self.job(number)["JobState"], "COMPLETED", self.output(run))
             found = self.lab.checkpoint(run)
             self.assertTrue(lab.same_files(self.wanted, found), f"{found}\n{self.output(run)}")
+
+    def test_an_array_takes_its_settings_from_a_file(self):
+        with open(os.path.join(self.folder, "sweep.txt"), "w", encoding="ascii") as file:
+            file.write("train.batch=64\n'train.seed=77'\n")  # what all runs have, and another
+        number = self.submit("slurm-srun.sh", "sweep-", False, "--array=1-2",
+                             "--export=ALL,SWEEP=sweep.txt")
+        for task in ("1", "2"):
+            self.wait(f"{number}_{task}",
+                      lambda job: job["JobState"] in ("COMPLETED", "FAILED"), "sweep-")
+        self.assertEqual([lab.same_files(self.wanted, self.lab.checkpoint(f"sweep-{task}"))
+                          for task in ("1", "2")], [True, False], self.output("sweep-"))
 
 
 if __name__ == "__main__":

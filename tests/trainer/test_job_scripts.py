@@ -3,6 +3,7 @@
 a job near its time limit saves, exits with 75 and is queued again; the queued job goes on. (With a
 real Slurm: tests/cluster.)"""
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import bench  # noqa: E402
 JOBS = os.path.join(HERE, "..", "..", "configs", "jobs")
 NOTE = '#!/bin/sh\necho "$0 $*" >> "$NOTES"\n'
 LONG = "train.epochs=100000"
-MPIRUN = '#!/bin/sh\nwhile [ "$1" != convoy ]; do shift; done\nexec "$MPIRUN" -n 2 "$@" --oversubscribe\n'
+MPIRUN = '#!/bin/sh\necho "$0 $*" >> "$NOTES"\nwhile [ "$1" != convoy ]; do shift; done\nexec "$MPIRUN" -n 2 "$@" --oversubscribe\n'
 
 
 class JobScripts(bench.Bench):
@@ -73,17 +74,56 @@ class JobScripts(bench.Bench):
         job.send_signal(signal.SIGUSR1)
         self.assertEqual(job.wait(60), 75)
 
+    def run_of_array(self, number, **more):
+        return subprocess.run(
+            ["bash", os.path.join(JOBS, "slurm.sh"), "recipe.yaml", "out-", "train.epochs=1"],
+            cwd=self.folder, text=True, stderr=subprocess.PIPE, timeout=60, check=False,
+            env=self.settings(SLURM_JOB_ID="77", SLURM_ARRAY_TASK_ID=str(number), **more))
+
+    def test_slurm_array(self):
+        self.assertEqual(self.run_of_array(2).returncode, 0)
+        self.assertIn("seed: 2\n", self.read("out-2/recipe.yaml").decode())
+        self.write("sweep.txt", "train.clip_norm=3 'train.schedule={constant: {rate: 0.5}}'\n"
+                                "train.clip_norm=5\n")
+        for number, clip in ((1, 3), (2, 5)):
+            shutil.rmtree(self.path(f"out-{number}"), ignore_errors=True)
+            self.assertEqual(self.run_of_array(number, SWEEP="sweep.txt").returncode, 0)
+            self.assertIn(f"clip_norm: {clip}\n", self.read(f"out-{number}/recipe.yaml").decode())
+        self.assertIn("rate: 0.5\n", self.read("out-1/recipe.yaml").decode())
+        done = self.run_of_array(3, SWEEP="sweep.txt")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("line 3 of sweep.txt holds no settings", done.stderr)
+
     def test_pbs(self):
         text = self.read("recipe.yaml").decode()
         self.write("recipe.yaml", text.replace("epochs: 2", LONG.replace("train.", "")
                                                .replace("=", ": ")))
         settings = self.settings(PBS_O_WORKDIR=self.folder, RECIPE="recipe.yaml", RUN="out",
-                                 SECONDS_TO_RUN="15")
+                                 SECONDS_TO_RUN="15", PBS_NODEFILE=self.path("nodes"))
         job = subprocess.Popen(["bash", os.path.join(JOBS, "pbs.sh")], cwd=self.folder,
                                env=settings)
         self.assertEqual(job.wait(60), 75)
-        self.assertIn("qsub -v RECIPE=recipe.yaml,RUN=out", self.read("notes").decode())
+        notes = self.read("notes").decode()
+        self.assertIn("qsub -v RECIPE=recipe.yaml,RUN=out,SECONDS_TO_RUN=15", notes)
+        self.assertIn(f"mpirun --hostfile {self.path('nodes')} convoy train", notes)
         self.assertEqual(len(os.listdir(self.path("out/checkpoints"))) > 0, True)
+        # What was queued begins with what it was given, and goes on.
+        before = len(self.read("out/metrics.jsonl").splitlines())
+        job = subprocess.Popen(["bash", os.path.join(JOBS, "pbs.sh")], cwd=self.folder,
+                               env=dict(settings, SECONDS_TO_RUN="10"))
+        self.assertEqual(job.wait(60), 75)
+        lines = self.read("out/metrics.jsonl").splitlines()
+        self.assertGreater(len(lines), before)
+        self.assertEqual(sum(b'"step":1,' in line and b'"event":"step"' in line for line in lines), 1)
+        self.assertEqual(self.read("notes").decode().count("qsub"), 2)
+
+    def test_pbs_that_ends_is_not_queued_again(self):
+        settings = self.settings(PBS_O_WORKDIR=self.folder, RECIPE="recipe.yaml", RUN="out",
+                                 PBS_NODEFILE=self.path("nodes"))
+        done = subprocess.run(["bash", os.path.join(JOBS, "pbs.sh")], cwd=self.folder,
+                              env=settings, timeout=60, check=False)
+        self.assertEqual(done.returncode, 0)
+        self.assertNotIn("qsub", self.read("notes").decode())
 
 
 if __name__ == "__main__":
