@@ -132,6 +132,14 @@ class Wire(OtherBits):
             self.assertGreater(sum(value != 0 for value in values), len(values) // 2, vector)
             self.assertLess(max(map(abs, values)), 0.1 * max(map(abs, weights)), vector)
 
+    def test_whoever_resumes_with_another_wire_is_refused(self):
+        self.train("narrow", 2, self.BF16, nodes="1,1")
+        done = self.train("narrow", 2, "--resume", "train.epochs=3", nodes="1,1", code=2)
+        self.assertIn("exchange.wire is absent here and bf16 in", done.stderr)
+        self.train("wide", 2, nodes="1,1")
+        done = self.train("wide", 2, self.BF16, "--resume", "train.epochs=3", nodes="1,1", code=2)
+        self.assertIn("exchange.wire is bf16 here and absent in", done.stderr)
+
     def test_on_other_nodes_it_is_dropped_with_a_word(self):
         self.train("run", 2, self.BF16, nodes="1,1")
         done = self.train("run", 1, self.BF16, "--resume", "train.epochs=4")
