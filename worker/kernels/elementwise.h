@@ -32,6 +32,7 @@ struct elementwise_window {
     int rows, columns;
     ptrdiff_t row_stride; /* of the input, in floats */
     int tap, tap_row;
+    int next_rows; /* below the window, fetched ahead for the next row of outputs */
 };
 
 /* The outputs in whose windows an input is: rows x columns of them, rows downwards and columns to
@@ -40,6 +41,7 @@ struct elementwise_reach {
     int rows, columns;
     ptrdiff_t row_stride, place_row_stride; /* of the output's gradient and of the places */
     int tap, tap_row, tap_column;
+    ptrdiff_t next; /* from an input's gradient to the one that is fetched ahead, in floats */
 };
 
 struct elementwise_kernels {
