@@ -66,6 +66,9 @@ struct elementwise_kernels {
     /* out = tanh(in), and 1 / (1 + exp(-in)) */
     void (*tanh)(float *out, const float *in, size_t count);
     void (*sigmoid)(float *out, const float *in, size_t count);
+    /* out = uniform < rate ? 0 : in * kept */
+    void (*mask)(
+        float *out, const float *in, const float *uniform, float rate, float kept, size_t count);
     /* Sets lanes from `lanes` on to zero in every pixel: padding that a function of 0 is not. */
     void (*clear_lanes)(float *row, int lanes, size_t count);
     /* in_gradient = out_gradient * (1 - out^2) */

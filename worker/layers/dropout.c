@@ -24,14 +24,11 @@ static status plan(struct layer *layer, const struct layer_plan *plan) {
     return STATUS_OK;
 }
 
-static void mask_pixel(
-    float *out, const float *in, const float *by, const float *uniform, const void *options) {
-    float rate = (float)((const struct dropout_options *)options)->rate;
-    float kept = 1.0f / (1.0f - rate);
+static void mask(float *out, const float *in, const float *by, const float *uniform, size_t count,
+    const struct layer *layer, const struct kernels *kernels) {
     (void)by;
-    for (int l = 0; l < CHANNEL_BLOCK; l++) {
-        out[l] = uniform[l] >= rate ? in[l] * kept : 0.0f;
-    }
+    float rate = (float)((const struct dropout_options *)layer->options)->rate;
+    kernels->elementwise.mask(out, in, uniform, rate, 1.0f / (1.0f - rate), count);
 }
 
 static void copy(float *out, const float *in, size_t count) {
@@ -44,7 +41,7 @@ static void forward(
     const struct layer *layer, const struct layer_run *run, const struct pass *pass) {
     const struct tensor *out = &layer->output[0]->activation, *in = &layer->input[0]->activation;
     if (pass->training) {
-        random_map(layer, run, pass, out, in, in, mask_pixel);
+        random_map(layer, run, pass, out, in, in, mask);
     } else {
         layer_map(out, in, pass->pictures, copy, run);
     }
@@ -54,7 +51,7 @@ static void backward(
     const struct layer *layer, const struct layer_run *run, const struct pass *pass) {
     if (layer->input[0]->gradient.data != NULL) {
         const struct tensor *dy = &layer->output[0]->gradient;
-        random_map(layer, run, pass, &layer->input[0]->gradient, dy, dy, mask_pixel);
+        random_map(layer, run, pass, &layer->input[0]->gradient, dy, dy, mask);
     }
 }
 

@@ -35,6 +35,12 @@ static const struct option maxpool_options[] = {
         .help = "rows and columns outside the picture, on every side"},
     POOLING_CEIL_OPTION(struct maxpool_options), LAYER_NAME_OPTION, OPTIONS_END};
 
+struct state {
+    struct pooling pooling;
+    int outputs, inputs;              /* stretches of a row's outputs and inputs */
+    struct pooling_stretch stretch[]; /* those of the outputs first */
+};
+
 /* Elements of one output picture, padding lanes counted. */
 static size_t picture_lanes(struct shape shape) {
     return (size_t)shape_blocks(shape.channels) * (size_t)shape.height * (size_t)shape.width *
@@ -43,15 +49,21 @@ static size_t picture_lanes(struct shape shape) {
 
 static status plan(struct layer *layer, const struct layer_plan *plan) {
     const struct maxpool_options *o = layer->options;
-    struct pooling *pooling;
-    TRY(MEMORY_ALLOCATE(&pooling, 1));
-    layer->state = pooling;
+    struct pooling pooling;
     if (o->kernel[0] * o->kernel[1] > 256) {
         LAYER_FAIL(layer, "a window of %lldx%lld has more than 256 elements",
             (long long)o->kernel[0], (long long)o->kernel[1]);
     }
-    TRY(pooling_plan(pooling, layer, o->kernel, o->stride, o->pad, o->ceil));
-    struct shape output = layer->output[0]->shape;
+    TRY(pooling_plan(&pooling, layer, o->kernel, o->stride, o->pad, o->ceil));
+    struct shape input = layer->input[0]->shape, output = layer->output[0]->shape;
+    struct state *state;
+    TRY(memory_allocate((void **)&state, 1,
+        sizeof *state + (size_t)(input.width + output.width) * sizeof state->stretch[0]));
+    layer->state = state;
+    state->pooling = pooling;
+    state->outputs = pooling_cut_outputs(state->stretch, &pooling, 1, input.width, output.width);
+    state->inputs =
+        pooling_cut_inputs(state->stretch + state->outputs, &pooling, 1, input.width, output.width);
     layer->saved_bytes = (size_t)plan->pictures * picture_lanes(output); /* the taps that won */
     layer->flags |= LAYER_HANDS_GRADIENT;
     return STATUS_OK;
@@ -59,32 +71,26 @@ static status plan(struct layer *layer, const struct layer_plan *plan) {
 
 static void forward_row(const struct layer *layer, const struct layer_run *run, uint8_t *place,
     int n, int block, int h) {
-    const struct pooling *pooling = layer->state;
+    const struct state *state = layer->state;
+    const struct pooling *pooling = &state->pooling;
     const struct tensor *in = &layer->input[0]->activation, *out = &layer->output[0]->activation;
-    int top, bottom, width = out->shape.width;
+    int top, bottom;
     pooling_taps(&top, &bottom, pooling, 0, h, in->shape.height);
     int row = h * pooling->stride[0] - pooling->pad[0] + top;
-    for (int w = 0, past; w < width; w = past) { /* outputs whose windows have the same taps */
-        int left, right, next_left, next_right;
-        pooling_taps(&left, &right, pooling, 1, w, in->shape.width);
-        for (past = w + 1; past < width; past++) {
-            pooling_taps(&next_left, &next_right, pooling, 1, past, in->shape.width);
-            if (next_left != left || next_right != right) {
-                break;
-            }
-        }
+    for (int s = 0; s < state->outputs; s++) {
+        const struct pooling_stretch *part = &state->stretch[s];
         const struct elementwise_window window = {
             .rows = bottom - top,
-            .columns = right - left,
+            .columns = part->to - part->from,
             .row_stride = in->row_stride,
-            .tap = top * pooling->kernel[1] + left,
+            .tap = top * pooling->kernel[1] + part->from,
             .tap_row = pooling->kernel[1],
             .next_rows = pooling->stride[0],
         };
-        run->kernels->elementwise.pool_max(tensor_at(out, n, block, h, w),
-            place + (ptrdiff_t)w * CHANNEL_BLOCK,
-            tensor_at(in, n, block, row, w * pooling->stride[1] - pooling->pad[1] + left),
-            pooling->stride[1], &window, past - w);
+        int column = part->first * pooling->stride[1] - pooling->pad[1] + part->from;
+        run->kernels->elementwise.pool_max(tensor_at(out, n, block, h, part->first),
+            place + (ptrdiff_t)part->first * CHANNEL_BLOCK, tensor_at(in, n, block, row, column),
+            pooling->stride[1], &window, part->count);
     }
 }
 
@@ -102,28 +108,21 @@ static void forward(
     }
 }
 
-/* The gradients of inputs `first`, `first` + stride, ... of a row, which windows [top, bottom)
- * reach. */
+/* The gradients of row h of a block. */
 static void backward_row(const struct layer *layer, const struct layer_run *run,
-    const uint8_t *place, int n, int block, int h, int first) {
-    const struct pooling *pooling = layer->state;
+    const uint8_t *place, int n, int block, int h) {
+    const struct state *state = layer->state;
+    const struct pooling *pooling = &state->pooling;
     const struct tensor *in = &layer->input[0]->gradient, *out = &layer->output[0]->gradient;
-    int stride = pooling->stride[1], width = in->shape.width, top, bottom;
+    int stride = pooling->stride[1], top, bottom;
     pooling_windows(&top, &bottom, pooling, 0, h, out->shape.height);
     int kh = h + pooling->pad[0] - top * pooling->stride[0];
-    for (int w = first, past; w < width; w = past) { /* inputs that as many windows reach */
-        int left, right, next_left, next_right, pixels = 1;
-        pooling_windows(&left, &right, pooling, 1, w, out->shape.width);
-        for (past = w + stride; past < width; past += stride, pixels++) {
-            pooling_windows(&next_left, &next_right, pooling, 1, past, out->shape.width);
-            if (next_left != left + pixels || next_right != right + pixels) {
-                break;
-            }
-        }
-        int last = right - 1, kw = w + pooling->pad[1] - last * stride;
+    for (int s = 0; s < state->inputs; s++) {
+        const struct pooling_stretch *part = &state->stretch[state->outputs + s];
+        int last = part->to - 1, kw = part->first + pooling->pad[1] - last * stride;
         const struct elementwise_reach reach = {
             .rows = bottom - top,
-            .columns = right - left,
+            .columns = part->to - part->from,
             .row_stride = out->row_stride,
             .place_row_stride = (ptrdiff_t)out->shape.width * CHANNEL_BLOCK,
             .tap = kh * pooling->kernel[1] + kw,
@@ -131,19 +130,10 @@ static void backward_row(const struct layer *layer, const struct layer_run *run,
             .tap_column = stride,
             .next = in->row_stride,
         };
-        run->kernels->elementwise.pool_max_backward(tensor_at(in, n, block, h, w), stride,
+        run->kernels->elementwise.pool_max_backward(tensor_at(in, n, block, h, part->first), stride,
             tensor_at(out, n, block, top, last),
-            place + ((ptrdiff_t)top * out->shape.width + last) * CHANNEL_BLOCK, &reach, pixels);
-    }
-}
-
-static void backward_block(const struct layer *layer, const struct layer_run *run, int n, int block,
-    const uint8_t *place) {
-    const struct pooling *pooling = layer->state;
-    for (int h = 0; h < layer->input[0]->shape.height; h++) {
-        for (int first = 0; first < pooling->stride[1]; first++) {
-            backward_row(layer, run, place, n, block, h, first);
-        }
+            place + ((ptrdiff_t)top * out->shape.width + last) * CHANNEL_BLOCK, &reach,
+            part->count);
     }
 }
 
@@ -159,8 +149,10 @@ static void backward(
     const struct epilogue *epilogue = handoff_gradient(&handoff, layer, run, pass);
 #pragma omp parallel for num_threads(run->threads) schedule(static)
     for (int i = 0; i < pass->pictures * blocks; i++) {
-        backward_block(
-            layer, run, i / blocks, i % blocks, (const uint8_t *)layer->saved + (size_t)i * block);
+        const uint8_t *place = (const uint8_t *)layer->saved + (size_t)i * block;
+        for (int h = 0; h < layer->input[0]->shape.height; h++) {
+            backward_row(layer, run, place, i / blocks, i % blocks, h);
+        }
         if (epilogue != NULL) {
             epilogue_block(epilogue, layer->input[0]->shape, i / blocks, i % blocks);
         }

@@ -61,3 +61,39 @@ void pooling_windows(
     *to = place / stride + 1 < outputs ? place / stride + 1 : outputs;
     *to = *to > *from ? *to : *from;
 }
+
+int pooling_cut_outputs(struct pooling_stretch *stretch, const struct pooling *pooling, int axis,
+    int size, int outputs) {
+    int stretches = 0;
+    for (int i = 0; i < outputs; i++) {
+        int from, to;
+        struct pooling_stretch *last = &stretch[stretches > 0 ? stretches - 1 : 0];
+        pooling_taps(&from, &to, pooling, axis, i, size);
+        if (stretches > 0 && from == last->from && to == last->to) {
+            last->count++;
+        } else {
+            stretch[stretches++] = (struct pooling_stretch){i, 1, from, to};
+        }
+    }
+    return stretches;
+}
+
+int pooling_cut_inputs(struct pooling_stretch *stretch, const struct pooling *pooling, int axis,
+    int size, int outputs) {
+    int stretches = 0;
+    for (int first = 0; first < pooling->stride[axis]; first++) {
+        int begun = stretches;
+        for (int i = first; i < size; i += pooling->stride[axis]) {
+            int from, to;
+            struct pooling_stretch *last = &stretch[stretches > 0 ? stretches - 1 : 0];
+            pooling_windows(&from, &to, pooling, axis, i, outputs);
+            if (stretches > begun && from == last->from + last->count &&
+                to == last->to + last->count) {
+                last->count++;
+            } else {
+                stretch[stretches++] = (struct pooling_stretch){i, 1, from, to};
+            }
+        }
+    }
+    return stretches;
+}

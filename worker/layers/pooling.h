@@ -24,6 +24,20 @@ void pooling_taps(
 void pooling_windows(
     int *from, int *to, const struct pooling *pooling, int axis, int input, int outputs);
 
+/* A run along an axis, found once so that no row is cut up again: outputs first, first + 1, ...
+ * that all have taps [from, to), or inputs first, first + stride, ..., the i-th of which the
+ * windows [from + i, to + i) reach. */
+struct pooling_stretch {
+    int first, count;
+    int from, to;
+};
+/* All outputs, or all inputs, cut into as few as there can be: at most one for each. Return how
+ * many. */
+int pooling_cut_outputs(struct pooling_stretch *stretch, const struct pooling *pooling, int axis,
+    int size, int outputs);
+int pooling_cut_inputs(struct pooling_stretch *stretch, const struct pooling *pooling, int axis,
+    int size, int outputs);
+
 /* The option `ceil` of a pooling layer whose values are `type_`: torchvision's ceil_mode. */
 #define POOLING_CEIL_OPTION(type_)                                                                 \
     {                                                                                              \

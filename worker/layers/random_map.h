@@ -9,12 +9,14 @@
 
 #include "worker/layer.h"
 
-/* out[16] = f(in[16], by[16], uniform[16]) with uniform numbers in [0, 1). */
-typedef void (*random_pixel)(
-    float *out, const float *in, const float *by, const float *uniform, const void *options);
+/* out[i] = f(in[i], by[i], uniform[i]) of some pixels of a row, `count` elements, with uniform
+ * numbers in [0, 1). */
+typedef void (*random_pixels)(float *out, const float *in, const float *by, const float *uniform,
+    size_t count, const struct layer *layer, const struct kernels *kernels);
 
 /* For every pixel of the pass; `by` is a third tensor of the same shape (or `in` again). */
 void random_map(const struct layer *layer, const struct layer_run *run, const struct pass *pass,
-    const struct tensor *out, const struct tensor *in, const struct tensor *by, random_pixel pixel);
+    const struct tensor *out, const struct tensor *in, const struct tensor *by,
+    random_pixels pixels);
 
 #endif

@@ -25,13 +25,14 @@ static status plan(struct layer *layer, const struct layer_plan *plan) {
 }
 
 /* `by` is the input or the output: the sides have the same signs. */
-static void pixel(
-    float *out, const float *in, const float *by, const float *uniform, const void *options) {
-    const struct rrelu_options *o = options;
+static void pixels(float *out, const float *in, const float *by, const float *uniform, size_t count,
+    const struct layer *layer, const struct kernels *kernels) {
+    (void)kernels;
+    const struct rrelu_options *o = layer->options;
     float lower = (float)o->lower, width = (float)(o->upper - o->lower);
-    for (int l = 0; l < CHANNEL_BLOCK; l++) {
-        float slope = lower + width * uniform[l];
-        out[l] = by[l] > 0 ? in[l] : in[l] * slope;
+    for (size_t i = 0; i < count; i++) {
+        float slope = lower + width * uniform[i];
+        out[i] = by[i] > 0 ? in[i] : in[i] * slope;
     }
 }
 
@@ -40,7 +41,7 @@ static void forward(
     const struct rrelu_options *o = layer->options;
     const struct tensor *in = &layer->input[0]->activation;
     if (pass->training) {
-        random_map(layer, run, pass, &layer->output[0]->activation, in, in, pixel);
+        random_map(layer, run, pass, &layer->output[0]->activation, in, in, pixels);
         return;
     }
     _Alignas(64) float middle[CHANNEL_BLOCK];
@@ -54,7 +55,7 @@ static void backward(
     const struct layer *layer, const struct layer_run *run, const struct pass *pass) {
     if (layer->input[0]->gradient.data != NULL) {
         random_map(layer, run, pass, &layer->input[0]->gradient, &layer->output[0]->gradient,
-            &layer->output[0]->activation, pixel);
+            &layer->output[0]->activation, pixels);
     }
 }
 
