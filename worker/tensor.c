@@ -57,8 +57,21 @@ void tensor_clear_border(const struct tensor *tensor, int first, int count) {
     }
 }
 
-/* One row of one channel block. Lane by lane, while the row is in the first cache. */
-static void load_row(float *row, const float *planar, int width, int lanes, size_t pixels) {
+/* One row of one channel block: pixel by pixel where there are few channels, each cache line
+ * written once and the next row's fetched ahead, or this waits for memory ... */
+static inline __attribute__((always_inline)) void load_pixels(
+    float *row, const float *planar, int width, int lanes, size_t pixels) {
+    for (int w = 0; w < width; w++, row += CHANNEL_BLOCK, planar++) {
+        __builtin_prefetch(row + (ptrdiff_t)width * CHANNEL_BLOCK, 1, 2);
+        memset(row, 0, CHANNEL_BLOCK * sizeof(float));
+        for (int lane = 0; lane < lanes; lane++) {
+            row[lane] = planar[(size_t)lane * pixels];
+        }
+    }
+}
+
+/* ... or lane by lane, while the row is in the first cache. */
+static void load_lanes(float *row, const float *planar, int width, int lanes, size_t pixels) {
     if (lanes < CHANNEL_BLOCK) {
         clear_pixels(row, width);
     }
@@ -67,6 +80,14 @@ static void load_row(float *row, const float *planar, int width, int lanes, size
         for (int w = 0; w < width; w++) {
             row[w * CHANNEL_BLOCK + lane] = from[w];
         }
+    }
+}
+
+static void load_row(float *row, const float *planar, int width, int lanes, size_t pixels) {
+    switch (lanes) {
+    case 1: load_pixels(row, planar, width, 1, pixels); break;
+    case 3: load_pixels(row, planar, width, 3, pixels); break;
+    default: load_lanes(row, planar, width, lanes, pixels);
     }
 }
 
