@@ -62,7 +62,6 @@ struct convolution {
     size_t scratch, forward_runs, forward_own, backward_runs, backward_transposed;
     int item_tiles, item_rows;               /* of backward-weights: see struct item there */
     const struct winograd_kernels *winograd; /* of all three directions; NULL: direct */
-    int item_blocks;                         /* of Winograd's backward-weights */
     char kernel[64];
 };
 

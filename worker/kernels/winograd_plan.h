@@ -37,7 +37,7 @@ void winograd_pixels(const float **address, ptrdiff_t *row_stride, const struct 
 /* Bytes of scratch of all directions; plans them. */
 size_t winograd_scratch(struct convolution *convolution);
 size_t winograd_maps_scratch(const struct convolution *convolution);
-size_t winograd_weights_scratch(struct convolution *convolution);
+size_t winograd_weights_scratch(const struct convolution *convolution);
 
 void winograd_forward(const struct tensor *output, const struct tensor *input, const float *weights,
     const float *bias, int pictures, const struct convolution *convolution,

@@ -1,6 +1,10 @@
 /* Backward-weights. Chain by chain, all threads transform the chain's tiles of input and of the
  * output's gradient; then each multiplies and folds its own part of the weights, which it keeps
- * through the whole pass, so that folding waits for nobody. */
+ * through the whole pass, so that folding waits for nobody.
+ *
+ * Where the weights are few and chains many, each thread takes a chain for itself instead, and
+ * only the results are shared, to be added in order: with 64 channels the threads would otherwise
+ * spend as long on fetching from each other's caches what they transformed as on the products. */
 #include "base/cpu.h"
 #include "base/tree.h"
 #include "worker/kernels/winograd_plan.h"
@@ -14,6 +18,9 @@
  * layers stays in a third-level cache. */
 #define CHAIN_TILES 96
 
+/* Bytes of weights up to which threads take chains of their own. */
+#define ALONE_BYTES (1 << 20)
+
 struct chains {
     int rows, columns;    /* of tiles, in a picture */
     int pictures, pieces; /* pictures of a chain, chains of a picture: one of them is 1 */
@@ -26,6 +33,31 @@ static struct chains chains_of(const struct convolution *c) {
     chains.pictures = (int)((CHAIN_TILES + tiles - 1) / tiles);
     chains.pieces = pieces < 1 ? 1 : pieces < chains.rows ? (int)pieces : chains.rows;
     return chains;
+}
+
+static int chains_of_leaf(const struct chains *chains, int pictures) {
+    return (pictures + chains->pictures - 1) / chains->pictures * chains->pieces;
+}
+
+/* Chains for each thread alone: few weights, and enough chains for three of four threads to be
+ * busy.
+ */
+static bool is_alone(const struct convolution *c, int pictures) {
+    struct chains chains = chains_of(c);
+    int64_t count = chains_of_leaf(&chains, pictures);
+    int64_t rounds = (count + c->threads - 1) / c->threads;
+    return c->threads > 1 && c->packed * sizeof(float) <= ALONE_BYTES &&
+           4 * count >= 3 * rounds * c->threads && count > 0;
+}
+
+/* Whether any leaf of any pass may be. */
+static bool may_be_alone(const struct convolution *c) {
+    for (int pictures = 1; pictures <= c->pictures; pictures++) {
+        if (is_alone(c, pictures)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Tiles of the longest chain of a pass. */
@@ -43,35 +75,44 @@ struct item {
     int first, count; /* input blocks, of the tile's */
 };
 
-/* Items are at most two tiles by two blocks: 36 * 32 * 64 sums, 288 KB, stay in cache.
- * Smaller where there would be few of them for the threads. Changes no bit. */
-static int item_count(const struct convolution *c) {
-    int columns = (c->output.tiles + c->item_tiles - 1) / c->item_tiles;
-    return columns * ((c->output.tile[0].other_blocks + c->item_blocks - 1) / c->item_blocks);
+/* How the weights are cut into items: at most two tiles by two blocks, whose 36 * 32 * 64 sums, 288
+ * KB, stay in cache. Changes no bit. */
+struct cut {
+    int tiles, blocks;
+};
+
+static int item_count(const struct convolution *c, struct cut cut) {
+    int columns = (c->output.tiles + cut.tiles - 1) / cut.tiles;
+    return columns * ((c->output.tile[0].other_blocks + cut.blocks - 1) / cut.blocks);
 }
 
-static struct item item_at(const struct convolution *c, int number) {
+static struct item item_at(const struct convolution *c, struct cut cut, int number) {
     int blocks = c->output.tile[0].other_blocks; /* the same for all tiles */
-    int rows = (blocks + c->item_blocks - 1) / c->item_blocks;
-    int tile = number / rows * c->item_tiles, first = number % rows * c->item_blocks;
+    int rows = (blocks + cut.blocks - 1) / cut.blocks;
+    int tile = number / rows * cut.tiles, first = number % rows * cut.blocks;
     int tiles = c->output.tiles - tile, count = blocks - first;
     return (struct item){
         .tile = &c->output.tile[tile],
-        .tiles = tiles < c->item_tiles ? tiles : c->item_tiles,
+        .tiles = tiles < cut.tiles ? tiles : cut.tiles,
         .first = first,
-        .count = count < c->item_blocks ? count : c->item_blocks,
+        .count = count < cut.blocks ? count : cut.blocks,
     };
 }
 
-static void plan_items(struct convolution *c) {
-    c->item_tiles = c->shape.groups > 1 ? 1 : 2;
-    c->item_blocks = 2;
-    if (item_count(c) < 4 * c->threads) {
-        c->item_tiles = 1;
+static struct cut largest_cut(const struct convolution *c) {
+    return (struct cut){c->shape.groups > 1 ? 1 : 2, 2};
+}
+
+/* Smaller items where there would be few of them for the threads. */
+static struct cut cut_for(const struct convolution *c, int threads) {
+    struct cut cut = largest_cut(c);
+    if (item_count(c, cut) < 4 * threads) {
+        cut.tiles = 1;
     }
-    if (item_count(c) < 4 * c->threads) {
-        c->item_blocks = 1;
+    if (item_count(c, cut) < 4 * threads) {
+        cut.blocks = 1;
     }
+    return cut;
 }
 
 /* The sums of an item: for each of its tiles and blocks [frequencies: sums_step][16 input
@@ -81,7 +122,8 @@ static size_t sums_step(void) {
 }
 
 static size_t item_floats(const struct convolution *c) {
-    return (size_t)(c->item_tiles * c->item_blocks * c->winograd->frequencies) * sums_step();
+    struct cut cut = largest_cut(c);
+    return (size_t)(cut.tiles * cut.blocks * c->winograd->frequencies) * sums_step();
 }
 
 /* Floats from a frequency to the next of a side's transformed tiles. */
@@ -102,9 +144,15 @@ struct memory {
     float *input;    /* [frequencies: side_step][input blocks][most tiles][16] */
     float *gradient; /* [frequencies: side_step][output blocks][most tiles][16] */
     float *slots;    /* [most_slots][packed] */
-    char *own;       /* of thread 0: sums of an item, and one tile at the edge */
+    char *own; /* of thread 0: sums of an item, one tile at the edge, and where it may be alone
+                  with a chain input, gradient and result of that */
     size_t own_size;
 };
+
+static size_t own_alone_floats(const struct convolution *c) {
+    size_t sides = side_step(c, c->input.channels) + side_step(c, c->output.channels);
+    return (size_t)c->winograd->frequencies * sides + c->packed;
+}
 
 static size_t place_memory(struct memory *memory, char *start, const struct convolution *c) {
     char *next = start;
@@ -117,18 +165,19 @@ static size_t place_memory(struct memory *memory, char *start, const struct conv
     next += convolution_align(most_slots(c) * c->packed * sizeof(float));
     memory->own = next;
     memory->own_size = item_floats(c) * sizeof(float) + frequencies * CHANNEL_BLOCK;
+    memory->own_size +=
+        may_be_alone(c) ? convolution_align(own_alone_floats(c) * sizeof(float)) : 0;
     next += (size_t)c->threads * memory->own_size;
     return (size_t)(next - start);
 }
 
-size_t winograd_weights_scratch(struct convolution *convolution) {
+size_t winograd_weights_scratch(const struct convolution *convolution) {
     static char nowhere;
     struct memory memory;
-    plan_items(convolution);
     return place_memory(&memory, &nowhere, convolution);
 }
 
-/* A pass as one thread sees it. */
+/* A pass as one of the threads sees it that share the work on a chain. */
 struct job {
     const struct convolution *c;
     const struct tensor *input, *gradient;
@@ -136,6 +185,7 @@ struct job {
     struct memory memory;
     ptrdiff_t block_step, input_step, gradient_step; /* in the memory */
     int thread, threads;
+    struct cut cut;
     float *sums, *room; /* this thread's own */
 };
 
@@ -239,34 +289,25 @@ static void sum_item(
 
 /* The items of this thread. */
 static int first_item(const struct job *job, int thread) {
-    return (int)((int64_t)item_count(job->c) * thread / job->threads);
+    return (int)((int64_t)item_count(job->c, job->cut) * thread / job->threads);
 }
 
-static void sum_chain(float *gradient, bool add, const struct job *job, const struct chain *chain) {
-#pragma omp barrier
-    transform_chain(job, chain);
-#pragma omp barrier
+/* Multiplies and folds this thread's items of a transformed chain. */
+static void sum_items(float *gradient, bool add, const struct job *job, const struct chain *chain) {
     for (int i = first_item(job, job->thread); i < first_item(job, job->thread + 1); i++) {
-        struct item item = item_at(job->c, i);
+        struct item item = item_at(job->c, job->cut, i);
         sum_item(gradient, add, job, &item, chain_tiles(job, chain));
     }
 }
 
-static void sum_leaf(float *gradient, const struct job *job, int picture, int past) {
-    bool add = false;
-    for (; picture < past; picture += job->chains.pictures) {
-        int left = past - picture;
-        for (int piece = 0; piece < job->chains.pieces; piece++) {
-            int row = (int)((int64_t)piece * job->chains.rows / job->chains.pieces);
-            int end = (int)((int64_t)(piece + 1) * job->chains.rows / job->chains.pieces);
-            struct chain chain = {.picture = picture,
-                .pictures = left < job->chains.pictures ? left : job->chains.pictures,
-                .row = row,
-                .rows = end - row};
-            sum_chain(gradient, add, job, &chain);
-            add = true;
-        }
-    }
+/* Chain number `number` of the leaf of pictures [picture, past). */
+static struct chain chain_at(const struct chains *chains, int picture, int past, int number) {
+    int piece = number % chains->pieces, row = piece * chains->rows / chains->pieces;
+    picture += number / chains->pieces * chains->pictures;
+    return (struct chain){.picture = picture,
+        .pictures = past - picture < chains->pictures ? past - picture : chains->pictures,
+        .row = row,
+        .rows = (piece + 1) * chains->rows / chains->pieces - row};
 }
 
 enum fold { FOLD_ADD, FOLD_COPY, FOLD_CLEAR };
@@ -275,7 +316,7 @@ enum fold { FOLD_ADD, FOLD_COPY, FOLD_CLEAR };
 static void fold(float *into, const float *from, enum fold what, const struct job *job) {
     const struct convolution *c = job->c;
     for (int i = first_item(job, job->thread); i < first_item(job, job->thread + 1); i++) {
-        struct item item = item_at(c, i);
+        struct item item = item_at(c, job->cut, i);
         for (int t = 0; t < item.tiles; t++) {
             size_t block =
                 (size_t)(c->winograd->taps * CHANNEL_BLOCK * channel_tile_width(&item.tile[t]));
@@ -287,6 +328,58 @@ static void fold(float *into, const float *from, enum fold what, const struct jo
             case FOLD_CLEAR: memset(into + place, 0, size * sizeof(float)); break;
             }
         }
+    }
+}
+
+/* What a thread has of its own, in the job of one thread. */
+static struct job job_alone(const struct job *job, int thread) {
+    struct job alone = *job;
+    const struct convolution *c = job->c;
+    char *own = job->memory.own + (size_t)thread * job->memory.own_size;
+    alone.sums = (float *)(void *)own;
+    alone.room = alone.sums + item_floats(c);
+    alone.memory.input = alone.room + c->winograd->frequencies * CHANNEL_BLOCK;
+    alone.memory.gradient = alone.memory.input + c->winograd->frequencies * job->input_step;
+    alone.cut = largest_cut(c);
+    alone.thread = 0;
+    alone.threads = 1;
+    return alone;
+}
+
+static float *result_of(const struct job *alone) {
+    return alone->memory.gradient + alone->c->winograd->frequencies * alone->gradient_step;
+}
+
+/* Every thread sums a chain; then all add up what came out, in order, each its own items. */
+static void sum_leaf_alone(float *gradient, const struct job *job, int picture, int past) {
+    int count = chains_of_leaf(&job->chains, past - picture);
+    struct job mine = job_alone(job, job->thread);
+    for (int first = 0; first < count; first += job->threads) {
+        if (first + job->thread < count) {
+            struct chain chain = chain_at(&job->chains, picture, past, first + job->thread);
+            transform_chain(&mine, &chain);
+            sum_items(result_of(&mine), false, &mine, &chain);
+        }
+#pragma omp barrier
+        for (int i = 0; i < job->threads && first + i < count; i++) {
+            struct job other = job_alone(job, i);
+            fold(gradient, result_of(&other), first + i > 0 ? FOLD_ADD : FOLD_COPY, job);
+        }
+#pragma omp barrier
+    }
+}
+
+static void sum_leaf(float *gradient, const struct job *job, int picture, int past) {
+    if (is_alone(job->c, past - picture)) {
+        sum_leaf_alone(gradient, job, picture, past);
+        return;
+    }
+    for (int i = 0; i < chains_of_leaf(&job->chains, past - picture); i++) {
+        struct chain chain = chain_at(&job->chains, picture, past, i);
+#pragma omp barrier
+        transform_chain(job, &chain);
+#pragma omp barrier
+        sum_items(gradient, i > 0, job, &chain);
     }
 }
 
@@ -332,6 +425,7 @@ void winograd_backward_weights(float *const *gradient, const struct tensor *inpu
             .gradient_step = (ptrdiff_t)side_step(c, c->output.channels),
             .thread = omp_get_thread_num(),
             .threads = omp_get_num_threads(),
+            .cut = cut_for(c, c->threads),
         };
         place_memory(&job.memory, scratch, c);
         job.sums = (float *)(void *)(job.memory.own + (size_t)job.thread * job.memory.own_size);
