@@ -11,47 +11,12 @@
 #include "io/file.h"
 #include "io/safetensors.h"
 #include "io/yaml.h"
-#include "worker/net.h"
+#include "support/weights.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define FILE_LIMIT ((size_t)1 << 30)
-
-static status load_parameter(
-    struct net *net, const struct parameter *parameter, const struct safetensors_file *file) {
-    int index = safetensors_find(file, parameter->name);
-    if (index < 0) {
-        FAIL(STATUS_INPUT, "the weights have no %s", parameter->name);
-    }
-    const struct safetensors_entry *entry = safetensors_at(file, index);
-    bool same = entry->dimensions == parameter->dimensions;
-    for (int d = 0; same && d < parameter->dimensions; d++) {
-        same = entry->dimension[d] == (uint64_t)parameter->dimension[d];
-    }
-    if (!same || entry->type != SAFETENSORS_F32) {
-        FAIL(STATUS_INPUT, "%s has another shape in the weights", parameter->name);
-    }
-    float *standard;
-    TRY(MEMORY_ALLOCATE(&standard, (size_t)parameter->elements));
-    status result = safetensors_read(file, index, standard);
-    if (result == STATUS_OK) {
-        parameter_pack(net_weights(net), standard, parameter);
-    }
-    free(standard);
-    return result;
-}
-
-static status load_weights(struct net *net, const char *path) {
-    struct safetensors_file *file;
-    TRY(safetensors_open(&file, path));
-    status result = STATUS_OK;
-    for (int p = 0; result == STATUS_OK && p < net_parameter_count(net); p++) {
-        result = load_parameter(net, net_parameter(net, p), file);
-    }
-    safetensors_close(file);
-    return result;
-}
 
 static status write_logits(
     struct net *net, const char *pixels_path, int pictures, const char *logits_path) {
@@ -115,7 +80,7 @@ static status run(struct document *document, struct net **net, int count, char *
         FAIL(STATUS_INPUT, "the model has %d parameters, not %s", net_parameter_count(*net),
             arguments[5]);
     }
-    TRY(load_weights(*net, arguments[2]));
+    TRY(weights_load(*net, arguments[2]));
     TRY(write_logits(*net, arguments[3], pictures, arguments[6]));
     return count == 8 ? write_back(*net, arguments[7]) : STATUS_OK;
 }
