@@ -4,6 +4,7 @@
     same_bits.py --program build/release/convoy --all       every combination (about an hour), but
                                                             nothing made again for backward
     same_bits.py --program build/release/convoy --pairs     every pair of settings at least once
+    same_bits.py --program build/release/convoy --counts    every number of ranks that has a leaf each
     same_bits.py --program build/release/convoy --kills 6   killed and resumed on other ranks
     same_bits.py --program build/release/convoy --golden    against the digest in golden.json
     same_bits.py --program build/release/convoy --notices   a changed bit and a ring are noticed
@@ -25,11 +26,12 @@ import time
 
 import evidence
 import variants
-from lab import (EPOCHS, FACTORS, HERE, PLAIN, STEPS, Failure, Lab, file_digest, machine_isas,
+from lab import (EPOCHS, FACTORS, HERE, LEAVES, PLAIN, STEPS, Failure, Lab, file_digest, machine_isas,
                  same_files, words)
 
 GOLDEN = os.path.join(HERE, "golden.json")
 KILL_EPOCHS = 24
+COUNTED_NODES = ("16", "1,2,13", "4,4,8")
 RANK_CHOICES = (1, 2, 3, 4, 5)
 
 
@@ -104,6 +106,23 @@ def run_cuts(lab, cuts):
         lab.remove(run)
     print(f"{len(cuts) - len(different)} of {len(cuts)} gave the same bytes")
     return different, references
+
+
+def run_counts(lab):
+    """One epoch on every number of ranks up to one a leaf, on all kinds of nodes."""
+    epoch = "train.epochs=1"
+    lab.train("ranks-1", PLAIN, epoch)
+    isas = machine_isas()
+    for ranks in range(2, LEAVES + 1):
+        cut = PLAIN._replace(ranks=ranks, isa=isas[ranks % len(isas)],
+                             nodes=COUNTED_NODES[ranks // 3 % len(COUNTED_NODES)],
+                             bucket=FACTORS.bucket[ranks // 2 % 2])
+        checkpoint = lab.train(f"ranks-{ranks}", cut, epoch)
+        if not same_runs(lab, f"ranks-{ranks}", "ranks-1"):
+            raise Failure(f"{words(cut)} gave other bytes")
+        evidence.check_ranks(lab.events(f"ranks-{ranks}", "ranks"), cut, 1, checkpoint)
+        lab.remove(f"ranks-{ranks}")
+        print(f"{words(cut)}: same", flush=True)
 
 
 def run_kills(lab, kills, dice):
@@ -204,6 +223,7 @@ def main():
     parser.add_argument("--program", default=os.environ.get("CONVOY", "build/release/convoy"))
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--pairs", action="store_true")
+    parser.add_argument("--counts", action="store_true")
     parser.add_argument("--kills", type=int, default=0)
     parser.add_argument("--golden", action="store_true")
     parser.add_argument("--record", action="store_true")
@@ -228,6 +248,8 @@ def main():
             if options.report:
                 write_report(options.report, cuts, different, references,
                              time.monotonic() - started)
+        if options.counts:
+            run_counts(lab)
         if options.kills:
             run_kills(lab, options.kills, random.Random(options.seed))
         if options.golden or options.record:
