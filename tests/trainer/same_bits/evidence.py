@@ -54,9 +54,9 @@ def records_of(rank, ranks):
 
 
 def weight_bytes(path):
-    """Bytes of the weights in a checkpoint, without the optimizer's vectors."""
+    """Bytes of the weights in a checkpoint, without the optimizer's vectors and their average."""
     return sum(4 * len(values) for name, values in float_tensors(path).items()
-               if not name.startswith("optimizer."))
+               if not name.startswith(("optimizer.", "ema.")))
 
 
 def check_total_sent(nodes, ranks, steps, vector):
