@@ -90,7 +90,7 @@ static status create_exchanges(struct step *step) {
             .grain = norms ? NORMS_BLOCK : CACHE_LINE,
             .hold = norms,
             .vectors = step->buffers,
-            .threads = options->threads,
+            .threads = options->threads > 0 ? options->threads : 1,
             .alone = options->alone,
         };
         TRY(exchange_create(&step->gradients, step->transport, &step->gradient_options));
