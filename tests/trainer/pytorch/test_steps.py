@@ -16,6 +16,7 @@ those that float64 would have taken is printed, and may be one in ten thousand.
 
 Exits with 77 (skipped) where torchvision is not installed.
 """
+import functools
 import itertools
 import os
 import re
@@ -35,6 +36,7 @@ except ImportError:
 from test_pytorch import bench, numpy, safetensors, torch  # noqa: E402
 import pictures  # noqa: E402
 
+DRAWS = ("kaiming_uniform_", "kaiming_normal_", "uniform_", "normal_", "trunc_normal_")
 MODELS = os.path.join(oracle.HERE, "..", "..", "..", "configs", "models")
 RECIPE = """\
 model: model.yaml
@@ -68,8 +70,12 @@ def network_of(name, state=None):
     """torchvision's network; with `state`, its parameters are these."""
     torch.manual_seed(oracle.SEED)
     options = {"init_weights": state is None} if name.startswith(("vgg", "googlenet")) else {}
-    network = getattr(torchvision.models, name)(weights=None, **options)
-    if state is not None:
+    create = functools.partial(getattr(torchvision.models, name), weights=None, **options)
+    if state is None:
+        network = create()
+    else:
+        with mock.patch.multiple(torch.nn.init, **{draw: mock.DEFAULT for draw in DRAWS}):
+            network = create()  # millions of numbers that nobody looks at
         network.load_state_dict(state)
     for module in network.modules():
         if isinstance(module, torch.nn.Dropout):
