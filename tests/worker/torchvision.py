@@ -26,16 +26,23 @@ TOLERANCE = 1e-4
 NETWORKS = [
     ("alexnet", "alexnet-torchvision", 224, False),
     ("vgg11", "vgg11", 224, False),
+    ("vgg13", "vgg13", 224, False),
+    ("vgg16", "vgg16", 224, False),
+    ("vgg19", "vgg19", 224, False),
     ("googlenet", "googlenet-torchvision", 224, True),
     ("resnet18", "resnet18", 224, True),
+    ("resnet34", "resnet34", 224, False),
     ("resnet50", "resnet50", 224, False),
+    ("resnet101", "resnet101", 224, False),
+    ("resnet152", "resnet152", 224, False),
     ("inception_v3", "inception-v3", 299, False),
 ]
 PICTURES = 2
 
 
 def make(name):
-    options = {"init_weights": False} if name in ("googlenet", "inception_v3", "vgg11") else {}
+    options = {"init_weights": False} if name.startswith(
+        ("googlenet", "inception_v3", "vgg")) else {}
     model = getattr(torchvision.models, name)(weights=None, **options)
     for module in model.modules():
         if isinstance(module, torch.nn.Conv2d):  # pictures stay apart through all layers
@@ -77,6 +84,7 @@ def compare(program, name, file, size, goes_back, folder):
     torch.manual_seed(1)
     model = make(name)
     pixels = torch.randn(PICTURES, 3, size, size)
+    pixels[1] += 2  # apart by more than noise, which 152 layers would average away
     weights = learned(model)
     paths = [os.path.join(folder, part) for part in ("weights", "pixels", "logits", "back")]
     safetensors.write(paths[0], {key: (value.shape, value.numpy().tobytes())

@@ -72,8 +72,11 @@ static status write_back(struct net *net, const char *path) {
 static status run(struct document *document, struct net **net, int count, char **arguments) {
     struct node *root;
     int pictures = (int)strtol(arguments[4], NULL, 10);
-    const struct net_options options = {
-        .pictures = pictures, .leaves = 1, .leaf = pictures, .threads = 2};
+    const struct net_options options = {.pictures = pictures,
+        .leaves = 1,
+        .leaf = pictures,
+        .threads = 2,
+        .winograd = WINOGRAD_ON}; /* as users have it */
     TRY(yaml_load(document, &root, arguments[1]));
     TRY(net_create(net, root, &options));
     if (net_parameter_count(*net) != (int)strtol(arguments[5], NULL, 10)) {
