@@ -14,7 +14,7 @@ cat <<END
 This will, in $PWD,
   1. install what is missing with the package manager (apt-get),
   2. build build/release, build/sanitize and build/thread,
-  3. run the tests of each (about seventeen minutes on two cores).
+  3. run the tests of each (about twenty minutes on two cores).
 END
 
 install_packages "${build_packages[@]}" "${test_packages[@]}" "${data_packages[@]}"

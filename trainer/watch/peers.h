@@ -1,11 +1,10 @@
 /* The side channel of the heartbeat: small datagrams (UDP) between the ranks of a job, apart from
  * MPI, so that it works while MPI hangs. Where every rank listens is exchanged over MPI once.
  *
- * One socket takes IPv4 and IPv6, where the system has both: an IPv4 address is written as IPv6
- * does
- * (::ffff:10.0.0.1). Addresses that are good on one link alone (fe80::) are left out. A host may
- * have many addresses, of which some lead nowhere: a rank is written to at all of them until it has
- * answered from one. Datagrams may be lost; whoever needs an answer asks again.
+ * One socket takes IPv4 and IPv6, where the system has both: IPv4 addresses are written in IPv6's
+ * way (::ffff:10.0.0.1). Addresses that are good on one link alone (fe80::) are left out. A host
+ * may have many addresses, of which some lead nowhere: a rank is written to at all of them until it
+ * has answered from one. Datagrams may be lost; whoever needs an answer asks again.
  */
 #ifndef TRAINER_WATCH_PEERS_H
 #define TRAINER_WATCH_PEERS_H
