@@ -30,7 +30,7 @@ from lab import (EPOCHS, FACTORS, HERE, LEAVES, PLAIN, STEPS, Failure, Lab, file
                  same_files, words)
 
 GOLDEN = os.path.join(HERE, "golden.json")
-KILL_EPOCHS = 24
+KILL_EPOCHS = 40
 COUNTED_NODES = ("16", "1,2,13", "4,4,8")
 RANK_CHOICES = (1, 2, 3, 4, 5)
 
