@@ -151,6 +151,7 @@ static void test_model__errors_name_layer_and_line(void) {
         {"  - rbf:\n", "layer rbf1: it takes one pixel, not 8x8"},
         {"  - linear: {out: 83}\n  - rbf:\n", "layer rbf1: the digits are 10, of 84 inputs"},
         {"  - avgpool: {adaptive: [0, 3]}\n", "layer avgpool1: adaptive must be"},
+        {"  - pad_channels: {out: 2}\n", "layer pad_channels1: 3 channels cannot be padded to 2"},
         {"  - rrelu: {lower: 0.5, upper: 0.4}\n", "layer rrelu1: lower 0.5 is more than"},
         {"  - maxpool: {kernel: 3, pad: 2}\n", "layer maxpool1: pad 2 is more than half"},
         {"  - maxpool: {kernel: [1, 9]}\n", "layer maxpool1: a kernel of 9 columns does not fit"},

@@ -1,16 +1,18 @@
 /* The residual blocks of He et al. 2015, named as in torchvision: `layer1.0.conv1`, `layer1.0.bn1`,
- * ..., `layer1.0.downsample.0` (the projection) and `.1` (its norm). */
+ * ..., `layer1.0.downsample.0` (the projection) and `.1` (its norm), or `layer1.0.shortcut`. */
 #include "worker/containers/containers.h"
 
 #define BOTTLENECK_EXPANSION 4 /* channels out of a bottleneck, over its width */
 
 enum stride_place { STRIDE_SECOND, STRIDE_FIRST };
 static const char *const stride_places[] = {"second", "first", NULL};
+enum shortcut { SHORTCUT_PROJECTION, SHORTCUT_ZEROS };
+static const char *const shortcuts[] = {"projection", "zeros", NULL};
 
 struct block_options {
     const char *name;
     int64_t width, repeat, stride;
-    int stride_on;
+    int stride_on, shortcut;
 };
 
 #define WIDTH_OPTION                                                                               \
@@ -25,7 +27,16 @@ struct block_options {
         .offset = offsetof(struct block_options, stride), .initial = "1", .low = 1, .high = 16,    \
         .flags = OPTION_CHANGES_BITS, .help = "step of the first block"                            \
     }
-static const struct option bottleneck_options[] = {WIDTH_OPTION, STRIDE_OPTION,
+#define SHORTCUT_OPTION                                                                            \
+    {                                                                                              \
+        .name = "shortcut", .type = OPTION_NAME,                                                   \
+        .offset = offsetof(struct block_options, shortcut), .initial = "projection",               \
+        .flags = OPTION_CHANGES_BITS,                                                              \
+        .help = "to other channels or pixels: projection, a 1x1 convolution and batch norm; or "   \
+                "zeros, channels of zeros added (He et al.'s option A)",                           \
+        .names = shortcuts                                                                         \
+    }
+static const struct option bottleneck_options[] = {WIDTH_OPTION, STRIDE_OPTION, SHORTCUT_OPTION,
     CONTAINER_REPEAT_OPTION(struct block_options),
     {.name = "stride_on",
         .type = OPTION_NAME,
@@ -35,7 +46,7 @@ static const struct option bottleneck_options[] = {WIDTH_OPTION, STRIDE_OPTION,
         .help = "the convolution that steps: second (as torchvision) or first (as He et al.)",
         .names = stride_places},
     LAYER_NAME_OPTION, OPTIONS_END};
-static const struct option basic_block_options[] = {WIDTH_OPTION, STRIDE_OPTION,
+static const struct option basic_block_options[] = {WIDTH_OPTION, STRIDE_OPTION, SHORTCUT_OPTION,
     CONTAINER_REPEAT_OPTION(struct block_options), LAYER_NAME_OPTION, OPTIONS_END};
 
 /* Convolution and batch norm number `number` of a body. */
@@ -72,22 +83,31 @@ static status add_basic_body(struct graph *graph, const struct graph_scope *scop
     return add_conv(graph, scope, node, 2, o->width, 3, 1);
 }
 
+static status add_shortcut(struct graph *graph, const struct graph_scope *scope,
+    const struct block_options *o, int64_t stride, int64_t out, const struct node *node) {
+    if (stride == 1 && graph->current->shape.channels == out) {
+        return STATUS_OK;
+    }
+    if (o->shortcut == SHORTCUT_ZEROS) {
+        return graph_add_line(graph, scope, node, "pad_channels name=shortcut out=%lld stride=%lld",
+            (long long)out, (long long)stride);
+    }
+    TRY(graph_add_line(graph, scope, node,
+        "conv name=downsample.0 out=%lld kernel=1 stride=%lld bias=false", (long long)out,
+        (long long)stride));
+    return graph_add_line(graph, scope, node, "batchnorm name=downsample.1");
+}
+
 static status add_block(struct graph *graph, const struct graph_scope *scope,
     const struct block_options *o, int64_t stride, add_body body, int64_t out,
     const struct node *node) {
-    bool project = stride != 1 || graph->current->shape.channels != out;
     struct value *way[2];
     TRY(graph_fork(graph, way, scope, 2, node));
     graph->current = way[0];
     TRY(body(graph, scope, o, stride, node));
     way[0] = graph->current;
     graph->current = way[1];
-    if (project) {
-        TRY(graph_add_line(graph, scope, node,
-            "conv name=downsample.0 out=%lld kernel=1 stride=%lld bias=false", (long long)out,
-            (long long)stride));
-        TRY(graph_add_line(graph, scope, node, "batchnorm name=downsample.1"));
-    }
+    TRY(add_shortcut(graph, scope, o, stride, out, node));
     way[1] = graph->current;
     TRY(graph_join(graph, scope, &layer_add, way, 2, node));
     return graph_add_line(graph, scope, node, "relu name=relu");

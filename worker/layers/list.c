@@ -22,6 +22,7 @@
     LAYER(layer_flatten)                                                                           \
     LAYER(layer_rbf)                                                                               \
     LAYER(layer_scale)                                                                             \
+    LAYER(layer_pad_channels)                                                                      \
     LAYER(container_subsample)                                                                     \
     LAYER(container_residual)                                                                      \
     LAYER(container_branches)                                                                      \

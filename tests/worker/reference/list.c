@@ -15,6 +15,7 @@
     REFERENCE(elu)                                                                                 \
     REFERENCE(softplus)                                                                            \
     REFERENCE(scale)                                                                               \
+    REFERENCE(pad_channels)                                                                        \
     REFERENCE(tanh)                                                                                \
     REFERENCE(lecun_tanh)                                                                          \
     REFERENCE(rbf)                                                                                 \

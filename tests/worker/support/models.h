@@ -95,6 +95,7 @@
     "  - lecun_tanh:\n"                                                                            \
     "  - conv_transpose: {out: 17, kernel: 3, stride: 2, pad: 1}\n"                                \
     "  - scale:\n"                                                                                 \
+    "  - pad_channels: {out: 21, stride: 2}\n"                                                     \
     "  - softmax:\n"                                                                               \
     "  - conv_transpose: {out: 20, kernel: 3, stride: 1}\n"                                        \
     "  - maxpool: {kernel: 4, stride: 4}\n"                                                        \
