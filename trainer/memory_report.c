@@ -65,6 +65,14 @@ static size_t left_bytes(
     return narrow ? weights + weights / (size_t)job->nodes : 0;
 }
 
+/* Every rank has its own part of a validation, and its own weights early on; rank 0 alone, at
+ * another time, what it writes to a checkpoint. */
+static struct memory_bytes passing_bytes(
+    const struct memory_report *report, size_t each, size_t written) {
+    struct memory_bytes bytes = alike(report, each);
+    return (struct memory_bytes){larger(bytes.rank, written), larger(bytes.node, written)};
+}
+
 status memory_report_make(struct memory_report *report, const struct recipe *recipe,
     const struct net *net, const struct memory_job *job) {
     const struct step_options options = recipe_step_options(recipe, job->threads);
@@ -79,8 +87,6 @@ status memory_report_make(struct memory_report *report, const struct recipe *rec
     size_t owned = vectors * memory.weights / (size_t)(all ? 1 : job->ranks);
     size_t left = left_bytes(&options, memory.weights, job);
     size_t batches = batches_bytes(recipe, net, job->ranks);
-    size_t validation = recipe->data.validation != NULL ? batches : 0;
-    size_t tensor = 2 * largest_tensor(net); /* packed, and in the standard order */
     *report = (struct memory_report){.node_ranks = (job->ranks + job->nodes - 1) / job->nodes};
     struct memory_bytes *part = report->part;
     part[MEMORY_PROGRAM] = alike(report, job->program);
@@ -92,9 +98,13 @@ status memory_report_make(struct memory_report *report, const struct recipe *rec
         alike(report, arena_bytes(memory.activations + memory.scratch) - memory.scratch);
     part[MEMORY_SCRATCH] = alike(report, memory.scratch);
     part[MEMORY_BATCHES] = alike(report, batches);
-    /* The optimizer's vectors are taken once the rank's own weights are gone. */
-    size_t early = memory.weights > owned && !options.local ? memory.weights - owned : 0;
-    part[MEMORY_PASSING] = alike(report, larger(larger(validation, tensor), early));
+    /* The optimizer's vectors are taken once the rank's own weights are gone, batches after them.
+     */
+    size_t later = owned + batches;
+    size_t early = memory.weights > later && !options.local ? memory.weights - later : 0;
+    size_t tensor = 2 * largest_tensor(net); /* packed, and in the standard order */
+    size_t validation = recipe->data.validation != NULL ? batches : 0;
+    part[MEMORY_PASSING] = passing_bytes(report, larger(validation, early), tensor);
     return STATUS_OK;
 }
 

@@ -3,6 +3,8 @@
 stack costs a third of the speed, and no test of results would notice.
 
     inner_loops.py LIBRARY    disassembles the tiles of avx512.c and avx2.c in libworker.a
+
+It ends by looking at the same tiles with a sum that is spilled, and must complain of each.
 """
 import re
 import subprocess
@@ -68,10 +70,23 @@ def check(lines):
     return complaints, seen
 
 
+def spilled(lines):
+    """The listing with a sum stored on the stack after every fused multiply-add."""
+    for line in lines:
+        yield line
+        match = INSTRUCTION.match(line)
+        if match and "fmadd" in match.group(2):
+            yield f" {match.group(1)}:\tvmovups %zmm0,0x40(%rsp)"
+
+
 def main():
     text = subprocess.run(["objdump", "-d", "--no-show-raw-insn", sys.argv[1]], check=True,
                           capture_output=True, text=True).stdout
-    complaints, seen = check(text.splitlines())
+    lines = text.splitlines()
+    complaints, seen = check(lines)
+    of_spilled, _ = check(list(spilled(lines)))
+    if len(of_spilled) < seen:
+        complaints.append("loops that spill a sum were not noticed")
     print("\n".join(complaints) or f"{seen} inner loops, none touches the stack")
     return 1 if complaints or seen == 0 else 0
 

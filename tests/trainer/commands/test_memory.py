@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "..", "support"))
@@ -25,7 +26,7 @@ model: {model}
 data:
   train: data/train
   transforms:
-    - resize: {{size: [224, 224]}}
+    - resize: {{size: [{side}, {side}]}}
 train:
   steps: 1
   batch: 16
@@ -47,6 +48,46 @@ def peak(command, folder):
     return usage.ru_maxrss * 1024
 
 
+def shared_fairly(pid):
+    """Proportional set size of a process: its own pages, and of those it shares its share."""
+    try:
+        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
+            lines = [line.split() for line in file if line.startswith("Pss:")]
+    except OSError:
+        return 0  # it has ended
+    return int(lines[0][1]) << 10 if lines else 0
+
+
+def children(pid):
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/stat", encoding="ascii", errors="replace") as file:
+                if int(file.read().rsplit(")", 1)[1].split()[1]) == pid:
+                    found.append(int(name))
+        except OSError:
+            pass
+    return found
+
+
+def node_peak(command, folder, ranks):
+    """Bytes that all ranks of mpirun held at most, what they share counted once; looked at again
+    and again while they run."""
+    with open(os.path.join(folder, "said"), "w+", encoding="utf-8") as said:
+        process = subprocess.Popen(command, cwd=folder, env=bench.environment(), stdout=said,
+                                   stderr=subprocess.STDOUT)
+        most, looks = 0, 0
+        while process.poll() is None:
+            here = children(process.pid)
+            most = max(most, sum(map(shared_fairly, here)))
+            looks += len(here) == ranks
+            time.sleep(0.02)
+        said.seek(0)
+        if process.returncode or looks < 3:
+            raise AssertionError(f"{' '.join(command)}: exit {process.returncode}, {looks} looks:\n{said.read()}")
+    return most
+
+
 class Memory(bench.Bench):
     def inspect(self, recipe, *more):
         return json.loads(self.works("inspect", recipe, "--json", *more).stdout)["memory"]
@@ -54,7 +95,8 @@ class Memory(bench.Bench):
     def write_recipe(self, model):
         path = f"{model}.yaml" if model == "one-linear" else f"{MODELS}/{model}.yaml"
         self.write("one-linear.yaml", LINEAR)
-        self.write("recipe.yaml", RECIPE.format(model=path))
+        side = 227 if model == "alexnet" else 224
+        self.write("recipe.yaml", RECIPE.format(model=path, side=side))
 
     def compare(self, model, ranks, *more):
         """What inspect says and what the largest rank of a run takes, at most 5 % apart. A rank of a
@@ -74,9 +116,23 @@ class Memory(bench.Bench):
         self.compare("one-linear", 1, "data.validation=data/train")
         self.compare("one-linear", 2)
         self.compare("one-linear", 2, "train.local_steps=2")
+        self.compare("alexnet", 1)
+        self.compare("googlenet", 1)
         kept = self.compare("resnet18", 1)
         again = self.compare("resnet18", 1, "train.recompute=all")
         self.assertLess(again, 0.8 * kept)
+
+    def test_inspect_says_what_a_node_takes(self):
+        """And that weights and momentum take of it what one rank alone would need."""
+        self.write_recipe("resnet18")
+        more = ("train.leaf=4", "train.steps=3")
+        one, node = (self.inspect("recipe.yaml", "--ranks", str(ranks), *more)["node"] for ranks in (1, 4))
+        took = node_peak(["mpirun", "-n", "4", bench.PROGRAM, "train", "recipe.yaml", "--run", "node",
+                          "--oversubscribe", *more], self.folder, 4)
+        print(f"four ranks of a node: said {node['sum'] >> 20} MiB, took {took >> 20} MiB")
+        self.assertAlmostEqual(node["sum"] / took, 1, delta=0.05)
+        alike = [memory["weights"] + memory["optimizer"] for memory in (one, node)]
+        self.assertLess(alike[1], 1.1 * alike[0])
 
     def test_parts_add_up(self):
         self.write_recipe("resnet18")

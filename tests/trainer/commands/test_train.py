@@ -40,6 +40,32 @@ class Train(bench.Bench):
                         f"{one} and {other} differ at step {step}")
 
 
+class Published(Train):
+    def test_lenet5_of_1998_learns_with_its_own_loss(self):
+        """Trainable pools, a table of connections, fixed codes as output."""
+        model = os.path.join(bench.HERE, "..", "..", "configs", "models", "lenet5-1998.yaml")
+        self.works("import", "pictures", "pictures", "data/grey", "--channels", "grey", "--size", "32x32")
+        self.write("recipe.yaml", f"""\
+model: {model}
+data:
+  train: data/grey
+  validation: data/grey
+  transforms:
+    - normalize: {{mean: [0.45], std: [0.25]}}
+train:
+  epochs: 30
+  batch: 10
+  leaf: 5
+  loss: {{lenet5: {{j: 1}}}}
+  optimizer: {{sgd: {{momentum: 0.9}}}}
+  schedule: {{constant: {{rate: 0.0005}}}}
+""")
+        self.train("--run", "a")
+        losses = [event["loss"] for event in self.events("a", "step")]
+        self.assertLess(losses[-1], 0.3 * losses[0])
+        self.assertGreater(self.events("a", "validation")[-1]["accuracy"], 0.7)
+
+
 class Folders(Train):
     def test_a_run_is_a_folder_and_its_recipe_runs_again(self):
         done = self.train("--run", "a")
