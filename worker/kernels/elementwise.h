@@ -1,4 +1,4 @@
-/* Everything that is no sum of products: activations, normalisation, pooling, updates. One table an
+/* Everything that is no sum of products: activations, normalisation, updates. One table an
  * instruction set; the bodies are in elementwise.inc.
  *
  * Rows of pixels: `count` floats, a multiple of 16, 16 channels a pixel, aligned to 64 bytes. A
@@ -24,24 +24,6 @@ struct elementwise_line {
 };
 struct elementwise_turn {
     const float *scale, *slope, *shift;
-};
-
-/* The taps of a window: rows x columns, neighbours. Their numbers, which are at most 255, rise by 1
- * and from a row to the next by tap_row. */
-struct elementwise_window {
-    int rows, columns;
-    ptrdiff_t row_stride; /* of the input, in floats */
-    int tap, tap_row;
-    int next_rows; /* below the window, fetched ahead for the next row of outputs */
-};
-
-/* The outputs in whose windows an input is: rows x columns of them, rows downwards and columns to
- * the left, and as which tap. */
-struct elementwise_reach {
-    int rows, columns;
-    ptrdiff_t row_stride, place_row_stride; /* of the output's gradient and of the places */
-    int tap, tap_row, tap_column;
-    ptrdiff_t next; /* from an input's gradient to the one that is fetched ahead, in floats */
 };
 
 struct elementwise_kernels {
@@ -101,24 +83,6 @@ struct elementwise_kernels {
     void (*normalise_backward)(float *in_gradient, const float *out_gradient, const float *in,
         const struct elementwise_line *line, const struct elementwise_turn *turn, bool rectified,
         size_t count);
-
-    /* Pooling. The largest of each of `pixels` windows, the first of which begins at `in` and the
-     * next ones `stride` pixels further each; in `place` the number of the tap that it was, the
-     * first of equals. Not a number where one in the window is none or infinite. */
-    void (*pool_max)(float *out, uint8_t *place, const float *in, int stride,
-        const struct elementwise_window *window, int pixels);
-    /* in_gradient[p * stride] = the gradients of those outputs that it was the largest for */
-    void (*pool_max_backward)(float *in_gradient, int stride, const float *out_gradient,
-        const uint8_t *place, const struct elementwise_reach *reach, int pixels);
-    /* Of means, a row of `pixels` outputs and the one tap of every window that meets inputs in[p *
-     * stride] (stride in pixels). */
-    /* sum[p] += in[p * stride] */
-    void (*pool_sum)(float *sum, const float *in, int stride, int pixels);
-    /* row[p] *= share[p] */
-    void (*pool_scale)(float *row, const float *share, int pixels);
-    /* in_gradient[p * stride] += out_gradient[p] * share[p] */
-    void (*pool_spread)(
-        float *in_gradient, const float *out_gradient, const float *share, int stride, int pixels);
 
     /* g = gradient * inverse_pictures + weight_decay * weights; velocity = momentum * velocity + g;
      * weights -= rate * (nesterov ? g + momentum * velocity : velocity). Any count. */

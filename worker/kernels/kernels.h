@@ -16,6 +16,7 @@
 #include "worker/kernels/ceiling.h"
 #include "worker/kernels/elementwise.h"
 #include "worker/kernels/lrn.h"
+#include "worker/kernels/pooling.h"
 #include "worker/kernels/product.h"
 #include "worker/kernels/random.h"
 #include "worker/kernels/winograd.h"
@@ -33,6 +34,7 @@ struct kernels {
     struct elementwise_kernels elementwise;
     struct activation_kernels activation;
     struct lrn_kernels lrn;
+    struct pooling_kernels pooling;
     struct random_kernels random;
     struct ceiling_kernels ceiling;
     struct winograd_kernels winograd[WINOGRAD_FORMS]; /* small tiles first */

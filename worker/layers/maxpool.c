@@ -79,7 +79,7 @@ static void forward_row(const struct layer *layer, const struct layer_run *run, 
     int row = h * pooling->stride[0] - pooling->pad[0] + top;
     for (int s = 0; s < state->outputs; s++) {
         const struct pooling_stretch *part = &state->stretch[s];
-        const struct elementwise_window window = {
+        const struct pooling_window window = {
             .rows = bottom - top,
             .columns = part->to - part->from,
             .row_stride = in->row_stride,
@@ -88,7 +88,7 @@ static void forward_row(const struct layer *layer, const struct layer_run *run, 
             .next_rows = pooling->stride[0],
         };
         int column = part->first * pooling->stride[1] - pooling->pad[1] + part->from;
-        run->kernels->elementwise.pool_max(tensor_at(out, n, block, h, part->first),
+        run->kernels->pooling.max(tensor_at(out, n, block, h, part->first),
             place + (ptrdiff_t)part->first * CHANNEL_BLOCK, tensor_at(in, n, block, row, column),
             pooling->stride[1], &window, part->count);
     }
@@ -115,12 +115,12 @@ static void backward_row(const struct layer *layer, const struct layer_run *run,
     const struct pooling *pooling = &state->pooling;
     const struct tensor *in = &layer->input[0]->gradient, *out = &layer->output[0]->gradient;
     int stride = pooling->stride[1], top, bottom;
-    pooling_windows(&top, &bottom, pooling, 0, h, out->shape.height);
+    pooling_windows(&top, &bottom, pooling, 0, h, in->shape.height, out->shape.height);
     int kh = h + pooling->pad[0] - top * pooling->stride[0];
     for (int s = 0; s < state->inputs; s++) {
         const struct pooling_stretch *part = &state->stretch[state->outputs + s];
         int last = part->to - 1, kw = part->first + pooling->pad[1] - last * stride;
-        const struct elementwise_reach reach = {
+        const struct pooling_reach reach = {
             .rows = bottom - top,
             .columns = part->to - part->from,
             .row_stride = out->row_stride,
@@ -130,7 +130,7 @@ static void backward_row(const struct layer *layer, const struct layer_run *run,
             .tap_column = stride,
             .next = in->row_stride,
         };
-        run->kernels->elementwise.pool_max_backward(tensor_at(in, n, block, h, part->first), stride,
+        run->kernels->pooling.max_backward(tensor_at(in, n, block, h, part->first), stride,
             tensor_at(out, n, block, top, last),
             place + ((ptrdiff_t)top * out->shape.width + last) * CHANNEL_BLOCK, &reach,
             part->count);

@@ -24,7 +24,7 @@ status pooling_plan(struct pooling *pooling, struct layer *layer, const int64_t 
     const int64_t stride[2], const int64_t pad[2], bool ceil) {
     struct shape shape = layer->input[0]->shape;
     int whole[2] = {shape.height, shape.width};
-    pooling->ceil = ceil;
+    *pooling = (struct pooling){.ceil = ceil};
     for (int axis = 0; axis < 2; axis++) {
         pooling->kernel[axis] = kernel[axis] > 0 ? (int)kernel[axis] : whole[axis];
         pooling->stride[axis] = stride[axis] > 0 ? (int)stride[axis] : pooling->kernel[axis];
@@ -36,25 +36,56 @@ status pooling_plan(struct pooling *pooling, struct layer *layer, const int64_t 
     return STATUS_OK;
 }
 
-void pooling_range(int *from, int *to, const struct pooling *pooling, int axis, int offset,
-    int size, int outputs) {
-    int stride = pooling->stride[axis], first = offset - pooling->pad[axis];
-    *from = first >= 0 ? 0 : (-first + stride - 1) / stride;
-    *to = size - first <= 0 ? 0 : (size - first - 1) / stride + 1;
-    *to = *to < outputs ? *to : outputs;
-    *from = *from < *to ? *from : *to;
+status pooling_plan_adaptive(
+    struct pooling *pooling, struct layer *layer, const int64_t outputs[2]) {
+    struct shape in = layer->input[0]->shape;
+    int size[2] = {in.height, in.width};
+    *pooling = (struct pooling){.ceil = false};
+    for (int axis = 0; axis < 2; axis++) {
+        if (outputs[axis] < 1) {
+            LAYER_FAIL(layer, "adaptive must be one or two numbers of at least 1, not %lldx%lld",
+                (long long)outputs[0], (long long)outputs[1]);
+        }
+        int n = (int)outputs[axis];
+        pooling->outputs[axis] = n;
+        pooling->kernel[axis] = size[axis] > n ? size[axis] / n : 1;
+        pooling->stride[axis] = pooling->kernel[axis];
+    }
+    layer->output[0]->shape = (struct shape){in.channels, (int)outputs[0], (int)outputs[1]};
+    return STATUS_OK;
+}
+
+static int ratio_down(int64_t a, int64_t b, int64_t over) {
+    return (int)(a * b / over);
+}
+
+static int ratio_up(int64_t a, int64_t b, int64_t over) {
+    return (int)((a * b + over - 1) / over);
+}
+
+int pooling_begin(const struct pooling *pooling, int axis, int output, int size) {
+    int n = pooling->outputs[axis];
+    return n > 0 ? ratio_down(output, size, n)
+                 : output * pooling->stride[axis] - pooling->pad[axis];
 }
 
 void pooling_taps(
     int *from, int *to, const struct pooling *pooling, int axis, int output, int size) {
-    int first = output * pooling->stride[axis] - pooling->pad[axis];
+    int n = pooling->outputs[axis], first = pooling_begin(pooling, axis, output, size);
+    int taps = n > 0 ? ratio_up(output + 1, size, n) - first : pooling->kernel[axis];
     *from = first < 0 ? -first : 0;
-    *to = size - first < pooling->kernel[axis] ? size - first : pooling->kernel[axis];
+    *to = size - first < taps ? size - first : taps;
     *to = *to > *from ? *to : *from;
 }
 
+/* The windows of an adaptive pool are those of one the other way, from outputs to inputs. */
 void pooling_windows(
-    int *from, int *to, const struct pooling *pooling, int axis, int input, int outputs) {
+    int *from, int *to, const struct pooling *pooling, int axis, int input, int size, int outputs) {
+    if (pooling->outputs[axis] > 0) {
+        *from = ratio_down(input, outputs, size);
+        *to = ratio_up(input + 1, outputs, size);
+        return;
+    }
     int stride = pooling->stride[axis], place = input + pooling->pad[axis];
     int before = place - pooling->kernel[axis]; /* the last place that reaches less far */
     *from = before < 0 ? 0 : before / stride + 1;
@@ -64,16 +95,18 @@ void pooling_windows(
 
 int pooling_cut_outputs(struct pooling_stretch *stretch, const struct pooling *pooling, int axis,
     int size, int outputs) {
-    int stretches = 0;
+    int stretches = 0, before = 0;
     for (int i = 0; i < outputs; i++) {
-        int from, to;
+        int from, to, begin = pooling_begin(pooling, axis, i, size);
         struct pooling_stretch *last = &stretch[stretches > 0 ? stretches - 1 : 0];
         pooling_taps(&from, &to, pooling, axis, i, size);
-        if (stretches > 0 && from == last->from && to == last->to) {
+        if (stretches > 0 && from == last->from && to == last->to &&
+            begin == before + pooling->stride[axis]) {
             last->count++;
         } else {
             stretch[stretches++] = (struct pooling_stretch){i, 1, from, to};
         }
+        before = begin;
     }
     return stretches;
 }
@@ -86,7 +119,7 @@ int pooling_cut_inputs(struct pooling_stretch *stretch, const struct pooling *po
         for (int i = first; i < size; i += pooling->stride[axis]) {
             int from, to;
             struct pooling_stretch *last = &stretch[stretches > 0 ? stretches - 1 : 0];
-            pooling_windows(&from, &to, pooling, axis, i, outputs);
+            pooling_windows(&from, &to, pooling, axis, i, size, outputs);
             if (stretches > begun && from == last->from + last->count &&
                 to == last->to + last->count) {
                 last->count++;

@@ -9,6 +9,10 @@
 struct pooling {
     int kernel[2], stride[2], pad[2];
     bool ceil; /* a last window may reach past the padding if it starts before its end */
+    /* Adaptive: so many outputs a side, output i of n over a side of s covers [floor(i s / n),
+     * ceil((i + 1) s / n)), as in PyTorch; 0: windows as above. Stride and kernel are then the
+     * least that windows begin apart, and pad is 0. */
+    int outputs[2];
 };
 
 /* Checks the window against the input (kernel = stride = 0 of a global pool: all of it; stride 0:
@@ -16,13 +20,20 @@ struct pooling {
 status pooling_plan(struct pooling *pooling, struct layer *layer, const int64_t kernel[2],
     const int64_t stride[2], const int64_t pad[2], bool ceil);
 
+/* The same for an adaptive pool. */
+status pooling_plan_adaptive(
+    struct pooling *pooling, struct layer *layer, const int64_t outputs[2]);
+
+/* The input at which the window of one output begins: negative in the padding. */
+int pooling_begin(const struct pooling *pooling, int axis, int output, int size);
+
 /* The taps [*from, *to) of one output that meet the input, along an axis. */
 void pooling_taps(
     int *from, int *to, const struct pooling *pooling, int axis, int output, int size);
 
 /* The outputs [*from, *to) whose windows reach one input. */
 void pooling_windows(
-    int *from, int *to, const struct pooling *pooling, int axis, int input, int outputs);
+    int *from, int *to, const struct pooling *pooling, int axis, int input, int size, int outputs);
 
 /* A run along an axis, found once so that no row is cut up again: outputs first, first + 1, ...
  * that all have taps [from, to), or inputs first, first + stride, ..., the i-th of which the
@@ -45,10 +56,5 @@ int pooling_cut_inputs(struct pooling_stretch *stretch, const struct pooling *po
         .initial = "false", .flags = OPTION_CHANGES_BITS,                                          \
         .help = "a last window that reaches past the edge counts, if it starts before it"          \
     }
-
-/* The outputs [*from, *to) of one row whose tap at `offset` (kw or kh) meets the input: `size` is
- * the input's width or height, `outputs` the output's. */
-void pooling_range(
-    int *from, int *to, const struct pooling *pooling, int axis, int offset, int size, int outputs);
 
 #endif
