@@ -110,15 +110,17 @@ static status train_to_the_end(struct run *run) {
 }
 
 /* What the ranks agreed to fail of still gets its timeline: a record, or a loss, that is not what
- * it must be. After any other failure a rank may be alone, and would wait for ever. */
+ * it must be. After any other failure a rank may be alone, and would wait for ever: it writes what
+ * it saw itself. */
 status run_train(struct run *run) {
     status result = train_to_the_end(run);
     const bool together = result == STATUS_OK || result == STATUS_INPUT || result == STATUS_NUMERIC;
-    if (run->timeline == NULL || !together) {
+    if (run->timeline == NULL) {
         return result;
     }
     char message[1024];
     status_message_copy(message, sizeof message);
-    status written = job_agree(&run->job, timeline_write(run->timeline, run->log));
+    const status written = together ? job_agree(&run->job, timeline_write(run->timeline, run->log))
+                                    : timeline_leave(run->timeline);
     return result == STATUS_OK ? written : status_adopt(result, message);
 }

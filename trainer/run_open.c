@@ -104,13 +104,20 @@ static status start_loader(struct run *run) {
         run->state.step, (uint32_t)epochs);
 }
 
+/* The job ends: whether this could be written or not is all the same. */
+static void leave_timeline(void *timeline) {
+    (void)timeline_leave(timeline);
+}
+
 static status open_timeline(struct run *run) {
     if (run->options->timeline == NULL) {
         return STATUS_OK;
     }
     TRY(job_agree(&run->job,
         timeline_open(&run->timeline, run->options->timeline, run->job.transport, run->net)));
-    return timeline_begin(run->timeline);
+    TRY(timeline_begin(run->timeline));
+    watch_set_last(run->job.watch, leave_timeline, run->timeline);
+    return STATUS_OK;
 }
 
 /* Rank 0's limits count: a rank that beats more slowly than the others expect would be taken as
@@ -145,6 +152,7 @@ status run_open(struct run *run, const struct recipe *recipe, const struct run_o
 }
 
 void run_close(struct run *run) {
+    watch_set_last(run->job.watch, NULL, NULL);
     timeline_close(run->timeline);
     if (run->loader != NULL) {
         loader_destroy(run->loader);

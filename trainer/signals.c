@@ -1,9 +1,11 @@
 #include "trainer/signals.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stddef.h>
+#include <unistd.h>
 
-static volatile sig_atomic_t seen;
+static volatile sig_atomic_t seen, awake = -1;
 
 static uint32_t bit_of(int number) {
     switch (number) {
@@ -14,7 +16,11 @@ static uint32_t bit_of(int number) {
 }
 
 static void remember(int number) {
+    const int error = errno; /* of whoever was interrupted */
     seen = seen | (sig_atomic_t)bit_of(number);
+    if (awake >= 0 && write((int)awake, "", 1) < 0) {
+        errno = error; /* the pipe is full: it wakes all the same */
+    }
 }
 
 void signals_install(void) {
@@ -24,6 +30,10 @@ void signals_install(void) {
     sigaction(SIGTERM, &action, NULL);
     action.sa_flags = (int)(SA_RESTART | SA_RESETHAND);
     sigaction(SIGINT, &action, NULL);
+}
+
+void signals_wake(int descriptor) {
+    awake = descriptor;
 }
 
 uint32_t signals_seen(void) {

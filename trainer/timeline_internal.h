@@ -2,10 +2,10 @@
 #ifndef TRAINER_TIMELINE_INTERNAL_H
 #define TRAINER_TIMELINE_INTERNAL_H
 
-#include "io/file.h"
 #include "trainer/timeline.h"
 
-#include <stdatomic.h>
+#include <pthread.h>
+#include <stdio.h>
 
 #define TIMELINE_NO_PART (-1)
 
@@ -25,11 +25,35 @@ struct timeline {
     struct net_watch net_watch;
     struct timeline_event *events; /* [TIMELINE_EVENTS] */
     struct timeline_event *others; /* as many, on rank 0: those of one rank after another */
-    atomic_int count;              /* of those that came, also of those without room */
+    pthread_mutex_t lock;          /* guards `count` and the events before it while recording */
+    int count;                     /* of those that came, also of those without room */
     double last;                   /* when the last part of the net was done */
     double began, offset, drift;   /* of the clock: offset at `began`, drift a second since */
-    struct atomic_file file;       /* rank 0's */
-    bool open;
+    double start;                  /* rank 0's `began`: where the trace begins */
+    char *path;
+    pthread_mutex_t writing; /* who writes the file, and `left` */
+    bool left;               /* timeline_leave wrote it */
 };
+
+/* What a rank tells before its events: plain bytes. */
+struct timeline_heading {
+    char host[64];
+    int32_t count, lost;
+};
+struct timeline_heading timeline_head(struct timeline *timeline);
+
+/* By beginning, and what holds others before them. */
+void timeline_sort(struct timeline *timeline, int count);
+
+/* The parts of the file: TIMELINE_HEAD, ranks with a comma between them, more events (each brings
+ * its comma), TIMELINE_TAIL. `start` is
+ * on the clock of the events. */
+#define TIMELINE_HEAD "{\"displayTimeUnit\":\"ms\",\"traceEvents\":["
+#define TIMELINE_TAIL "\n]}\n"
+void timeline_write_event(FILE *out, const struct timeline *timeline,
+    const struct timeline_event *event, int rank, double start);
+void timeline_write_rank(FILE *out, const struct timeline *timeline,
+    const struct timeline_heading *heading, const struct timeline_event *events, int rank,
+    double start);
 
 #endif

@@ -1,4 +1,5 @@
 /* From every rank's events to one file. */
+#include "io/file.h"
 #include "trainer/clocks.h"
 #include "trainer/timeline_internal.h"
 
@@ -7,27 +8,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a rank sends before its events: plain bytes. */
-struct heading {
-    char host[64];
-    int32_t count, lost;
-};
-
-static struct heading heading_of(const struct timeline *timeline) {
-    const int came = atomic_load(&timeline->count);
+struct timeline_heading timeline_head(struct timeline *timeline) {
+    pthread_mutex_lock(&timeline->lock);
+    const int came = timeline->count;
+    pthread_mutex_unlock(&timeline->lock);
     const int count = came < TIMELINE_EVENTS ? came : TIMELINE_EVENTS;
-    struct heading heading = {.count = count, .lost = came - count};
+    struct timeline_heading heading = {.count = count, .lost = came - count};
     snprintf(heading.host, sizeof heading.host, "%s", timeline->transport->host);
     return heading;
 }
 
-/* By beginning, and what holds others before them. */
 static int by_time(const void *a, const void *b) {
     const struct timeline_event *left = a, *right = b;
     if (left->from != right->from) {
         return left->from < right->from ? -1 : 1;
     }
     return left->until > right->until ? -1 : left->until < right->until;
+}
+
+void timeline_sort(struct timeline *timeline, int count) {
+    qsort(timeline->events, (size_t)count, sizeof *timeline->events, by_time);
 }
 
 static void to_common_clock(struct timeline *timeline, int count) {
@@ -67,7 +67,7 @@ static void write_name(
 
 #define MICRO 1e6
 
-static void write_event(FILE *out, const struct timeline *timeline,
+void timeline_write_event(FILE *out, const struct timeline *timeline,
     const struct timeline_event *event, int rank, double start) {
     const double from = (event->from - start) * MICRO, until = (event->until - start) * MICRO;
     if (event->phase == ACTIVITY_BUCKET) {
@@ -89,24 +89,24 @@ static void write_event(FILE *out, const struct timeline *timeline,
         event->step + 1);
 }
 
-static void write_rank(FILE *out, const struct timeline *timeline, const struct heading *heading,
-    const struct timeline_event *events, int rank, double start) {
+void timeline_write_rank(FILE *out, const struct timeline *timeline,
+    const struct timeline_heading *heading, const struct timeline_event *events, int rank,
+    double start) {
     char name[96];
     snprintf(name, sizeof name, "rank %d (%s)", rank, heading->host);
-    fprintf(out, "%s\n{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":%d,\"args\":{\"name\":",
-        rank > 0 ? "," : "", rank);
+    fprintf(out, "\n{\"ph\":\"M\",\"name\":\"process_name\",\"pid\":%d,\"args\":{\"name\":", rank);
     write_text(out, name);
     fprintf(out,
         "}},\n{\"ph\":\"M\",\"name\":\"process_sort_index\",\"pid\":%d,\"args\":{\"sort_index\":%d}"
         "}",
         rank, rank);
     for (int e = 0; e < heading->count; e++) {
-        write_event(out, timeline, &events[e], rank, start);
+        timeline_write_event(out, timeline, &events[e], rank, start);
     }
 }
 
-static status receive_rank(
-    struct heading *heading, struct timeline_event *events, struct transport *transport, int peer) {
+static status receive_rank(struct timeline_heading *heading, struct timeline_event *events,
+    struct transport *transport, int peer) {
     TRY(transport_receive(transport, peer, TRANSPORT_TAG_TIMELINE, heading, sizeof *heading));
     if (heading->count < 0 || heading->count > TIMELINE_EVENTS) {
         FAIL(STATUS_PEER, "rank %d tells of %d events of its timeline", peer, heading->count);
@@ -115,44 +115,63 @@ static status receive_rank(
         transport, peer, TRANSPORT_TAG_TIMELINE, events, (size_t)heading->count * sizeof *events);
 }
 
-static status write_all(struct timeline *timeline, struct log *log, const struct heading *mine) {
+static status write_ranks(
+    struct timeline *timeline, int64_t *lost, FILE *out, const struct timeline_heading *mine) {
     struct transport *transport = timeline->transport;
-    FILE *out = timeline->file.stream;
-    const double start = timeline->began;
-    int64_t lost = mine->lost;
-    fputs("{\"displayTimeUnit\":\"ms\",\"traceEvents\":[", out);
-    write_rank(out, timeline, mine, timeline->events, 0, start);
+    fputs(TIMELINE_HEAD, out);
+    timeline_write_rank(out, timeline, mine, timeline->events, 0, timeline->start);
+    *lost = mine->lost;
     for (int peer = 1; peer < transport->ranks; peer++) {
-        struct heading heading;
+        struct timeline_heading heading;
         TRY(receive_rank(&heading, timeline->others, transport, peer));
-        write_rank(out, timeline, &heading, timeline->others, peer, start);
-        lost += heading.lost;
+        fputc(',', out);
+        timeline_write_rank(out, timeline, &heading, timeline->others, peer, timeline->start);
+        *lost += heading.lost;
     }
-    fputs("\n]}\n", out);
-    timeline->open = false;
-    TRY(atomic_file_commit(&timeline->file));
+    fputs(TIMELINE_TAIL, out);
+    return STATUS_OK;
+}
+
+static status write_all(
+    struct timeline *timeline, struct log *log, const struct timeline_heading *mine) {
+    struct atomic_file file;
+    int64_t lost;
+    TRY(atomic_file_open(&file, timeline->path));
+    status result;
+    TRY_TO(done, result, write_ranks(timeline, &lost, file.stream, mine));
+    TRY_TO(done, result, atomic_file_commit(&file));
     if (log != NULL && lost > 0) {
         log_warning(log, "the timeline is full: it ends with step %" PRId64 " of rank 0",
             mine->count > 0 ? timeline->events[mine->count - 1].step + 1 : 0);
     }
-    return STATUS_OK;
+done:
+    atomic_file_abandon(&file);
+    return result;
 }
 
-status timeline_write(struct timeline *timeline, struct log *log) {
+static status write_together(struct timeline *timeline, struct log *log) {
     struct transport *transport = timeline->transport;
-    activity_set_viewer(transport->activity, NULL); /* what comes now is not of the training */
-    net_set_watch(timeline->net, NULL);
     double offset;
     TRY(clocks_compare(&offset, transport));
     const double seconds = activity_clock() - timeline->began;
     timeline->drift = seconds > 0 ? (offset - timeline->offset) / seconds : 0;
-    const struct heading heading = heading_of(timeline);
+    const struct timeline_heading heading = timeline_head(timeline);
     to_common_clock(timeline, heading.count);
-    qsort(timeline->events, (size_t)heading.count, sizeof *timeline->events, by_time);
+    timeline_sort(timeline, heading.count);
     if (transport->rank == 0) {
         return write_all(timeline, log, &heading);
     }
     TRY(transport_send(transport, 0, TRANSPORT_TAG_TIMELINE, &heading, sizeof heading));
     return transport_send(transport, 0, TRANSPORT_TAG_TIMELINE, timeline->events,
         (size_t)heading.count * sizeof *timeline->events);
+}
+
+status timeline_write(struct timeline *timeline, struct log *log) {
+    activity_set_viewer(timeline->transport->activity, NULL); /* what comes is no training */
+    net_set_watch(timeline->net, NULL);
+    pthread_mutex_lock(&timeline->writing);
+    timeline->left = true; /* its events are on another clock now */
+    const status result = write_together(timeline, log);
+    pthread_mutex_unlock(&timeline->writing);
+    return result;
 }

@@ -1,6 +1,7 @@
 #include "trainer/watch/watch.h"
 
 #include "base/memory.h"
+#include "trainer/signals.h"
 #include "trainer/watch/launcher.h"
 #include "trainer/watch/story.h"
 
@@ -32,6 +33,8 @@ struct watch {
     pthread_mutex_t lock; /* guards what follows */
     struct watch_limits limits;
     struct log *log;
+    void (*last)(void *context);
+    void *last_context;
     bool stop;
 };
 
@@ -59,6 +62,15 @@ static void say_last(struct watch *watch, const char *text) {
     pthread_mutex_lock(&watch->lock);
     if (watch->log != NULL) {
         log_note(watch->log, "%s", text);
+    }
+    pthread_mutex_unlock(&watch->lock);
+}
+
+static void act_last(struct watch *watch) {
+    pthread_mutex_lock(&watch->lock);
+    if (watch->last != NULL) {
+        watch->last(watch->last_context);
+        watch->last = NULL;
     }
     pthread_mutex_unlock(&watch->lock);
 }
@@ -103,6 +115,7 @@ static _Noreturn void conclude(
             send_verdict(watch, r, HEART_END, verdict);
         }
     }
+    act_last(watch);
     if (verdict->rank >= 0) {
         peers_kill(&watch->peers, verdict->rank);
     }
@@ -119,6 +132,7 @@ static _Noreturn void conclude_silence(struct watch *watch, const struct heart_v
 /* Another rank has spoken. A process that is stopped does not hear of it: who shares its host
  * kills it. mpirun is about to end this rank; where it does not, we do. */
 static _Noreturn void obey(struct watch *watch, const struct heart_verdict *verdict) {
+    act_last(watch);
     if (verdict->rank >= 0) {
         peers_kill(&watch->peers, verdict->rank);
     }
@@ -234,6 +248,9 @@ static void *run(void *argument) {
         {.fd = watch->peers.socket, .events = POLLIN}, {.fd = watch->wake[0], .events = POLLIN}};
     watch->looked = activity_clock();
     while (!is_asked_to_stop(watch)) {
+        if (signals_seen() & SIGNALS_TERM) {
+            act_last(watch);
+        }
         const double now = activity_clock();
         settle_limits(watch, now);
         /* A loop that took longer than two beats did not run: suspended, or out of the processor.
@@ -305,6 +322,7 @@ status watch_start(struct watch **watch, const struct transport *transport) {
         FAIL_TO(failed, result, STATUS_SYSTEM, "no pipe for the heartbeat: %s", strerror(errno));
     }
     TRY_TO(failed, result, start_thread(own));
+    signals_wake(own->wake[1]);
     *watch = own;
     return STATUS_OK;
 failed:
@@ -322,6 +340,7 @@ void watch_stop(struct watch *watch) {
     if (watch == NULL) {
         return;
     }
+    signals_wake(-1);
     pthread_mutex_lock(&watch->lock);
     watch->stop = true;
     pthread_mutex_unlock(&watch->lock);
@@ -336,6 +355,15 @@ void watch_set_limits(struct watch *watch, const struct watch_limits *limits) {
         watch->limits = *limits;
         pthread_mutex_unlock(&watch->lock);
         wake(watch);
+    }
+}
+
+void watch_set_last(struct watch *watch, void (*act)(void *context), void *context) {
+    if (watch != NULL) {
+        pthread_mutex_lock(&watch->lock);
+        watch->last = act;
+        watch->last_context = context;
+        pthread_mutex_unlock(&watch->lock);
     }
 }
 

@@ -40,6 +40,11 @@ void watch_stop(struct watch *watch);
 /* All ranks must set the same. */
 void watch_set_limits(struct watch *watch, const struct watch_limits *limits);
 
+/* What a rank does last where the job ends for all: another rank was lost, or SIGTERM came, which
+ * mpirun sends a second before it kills. Called once, by the watch's thread; the run may go on
+ * after a SIGTERM. NULL: nothing; then none is under way any more. */
+void watch_set_last(struct watch *watch, void (*act)(void *context), void *context);
+
 /* Warnings go through `log` (rank 0's; NULL: to stderr alone). */
 void watch_set_log(struct watch *watch, struct log *log);
 

@@ -3,8 +3,10 @@
 import collections
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "support"))
 import bench  # noqa: E402
@@ -108,6 +110,46 @@ class Timeline(bench.Bench):
         self.assertEqual(sorted(ranks), [0, 1])
         for events in ranks.values():
             self.assertIn("backward", [event["name"] for event in events])
+
+    def lose(self, number):
+        """Of three ranks the second gets a signal in the middle of the run; where it was."""
+        command = [bench.PROGRAM, "train", "recipe.yaml", "--run", "out", "--oversubscribe",
+                   "--timeline", "trace.json", "train.epochs=1000000", "checkpoint={every_epochs: 0}",
+                   "watch.heartbeat_seconds=4"]
+        self.write("trace.json", "of a run before")
+        # mpirun gives ranks a second between SIGTERM and SIGKILL; a busy machine may want more.
+        environment = bench.environment(OMPI_MCA_odls_base_sigkill_timeout="20")
+        with subprocess.Popen(["mpirun", "-n", "3", *command], cwd=self.folder, env=environment,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as job:
+            self.addCleanup(job.kill)
+            self.wait_for_step(20)
+            children = f"/proc/{job.pid}/task/{job.pid}/children"
+            with open(children, encoding="ascii") as file:
+                os.kill(int(file.read().split()[1]), number)
+            said = job.communicate(timeout=bench.TIMEOUT)[1].decode()
+            self.assertNotEqual(job.returncode, 0, said)
+        ranks = self.load()
+        self.assertEqual(sorted(ranks), [0, 2], said)
+        for rank, events in ranks.items():
+            self.assertIn(f"rank {rank} (", events[0]["args"]["name"])
+            steps = [event["args"]["step"] for event in events if event["name"] == "backward"]
+            self.assertGreater(max(steps), 10)
+        left = [name for name in os.listdir(self.folder) if name.startswith("trace.json")]
+        self.assertEqual(left, ["trace.json"])
+
+    def wait_for_step(self, step):
+        for _ in range(10 * bench.TIMEOUT):
+            path = self.path("out", "metrics.jsonl")
+            if os.path.exists(path) and f'"step":{step},' in self.read("out/metrics.jsonl").decode():
+                return
+            time.sleep(0.1)
+        self.fail(f"no step {step}")
+
+    def test_of_a_job_that_lost_a_rank(self):
+        self.lose(signal.SIGKILL)
+
+    def test_of_a_job_whose_rank_is_stopped(self):
+        self.lose(signal.SIGSTOP)
 
     def test_one_rank_without_mpirun(self):
         ranks = self.trace()
