@@ -114,21 +114,21 @@ static void transpose_runs(float *out, struct product_block *runs, int count, co
     }
 }
 
-/* Register tiles [from, to) of one phase for one input tile. */
+/* Register tiles [from, to) of one phase, whose sweep starts with `picture`, for one input tile. */
 static void backward_phase(const struct tensor *input_gradient,
-    const struct tensor *output_gradient, const float *weights, const float *bias,
+    const struct tensor *output_gradient, int picture, const float *weights, const float *bias,
     const struct convolution *c, const struct channel_tile *channels, const struct phase *phase,
     int64_t from, int64_t to, struct product_block *runs, float *transposed,
     struct sweep_epilogue *epilogue) {
     struct sweep_taps taps = phase_taps(c, channels, phase, output_gradient);
     struct product_tile tile = {
-        .a = tensor_at(output_gradient, 0, 0, phase->height.offset, phase->width.offset),
+        .a = tensor_at(output_gradient, picture, 0, phase->height.offset, phase->width.offset),
         .b = transposed,
         .a_step = 1,
         .b_step = taps.width,
         .b_vector = CHANNEL_BLOCK,
-        .out =
-            tensor_at(input_gradient, 0, channels->block, phase->height.first, phase->width.first),
+        .out = tensor_at(
+            input_gradient, picture, channels->block, phase->height.first, phase->width.first),
         .out_vector = input_gradient->block_stride,
         .initial = bias != NULL ? bias + (ptrdiff_t)channels->block * CHANNEL_BLOCK : NULL,
     };
@@ -163,36 +163,39 @@ void convolution_backward_data(const struct tensor *input_gradient,
         return;
     }
     int phases = c->height.phases * c->width.phases;
-    int64_t total = 0;
-    struct phase phase;
-    for (int number = 0; number < phases; number++) {
-        init_phase(&phase, c, number);
-        init_sweep(&phase, c, input_gradient, output_gradient, pictures);
-        total += phase.tiles;
-    }
-    total *= c->input.tiles;
-#pragma omp parallel num_threads(c->threads) private(phase)
+#pragma omp parallel num_threads(c->threads)
     {
         cpu_flush_denormals();
         int thread = omp_get_thread_num(), threads = omp_get_num_threads();
         char *own = (char *)scratch + (size_t)thread * (c->backward_runs + c->backward_transposed);
-        int64_t from = total * thread / threads, to = total * (thread + 1) / threads, start = 0;
-        init_phase(&phase, c, 0);
-        init_sweep(&phase, c, input_gradient, output_gradient, pictures);
+        struct sweep_share share;
+        sweep_share(
+            &share, pictures, (size_t)output_gradient->picture_stride, c->packed, thread, threads);
+        int64_t total = 0, start = 0;
+        struct phase phase;
+        for (int number = 0; number < phases; number++) {
+            init_phase(&phase, c, number);
+            init_sweep(&phase, c, input_gradient, output_gradient, share.pictures);
+            total += phase.tiles;
+        }
+        total *= c->input.tiles;
+        int64_t from = total * share.thread / share.threads;
+        int64_t to = total * (share.thread + 1) / share.threads;
         struct sweep_epilogue told = {.epilogue = epilogue,
             .shape = input_gradient->shape,
-            .in_order = phases == 1 && phase.sweep.in_order};
+            .in_order = phases == 1 && phase.sweep.in_order,
+            .picture = share.picture};
         for (int t = 0; t < c->input.tiles && start < to; t++) {
             told.block = c->input.tile[t].block;
             told.blocks = c->input.tile[t].blocks;
             for (int number = 0; number < phases && start < to; number++) {
                 init_phase(&phase, c, number);
-                init_sweep(&phase, c, input_gradient, output_gradient, pictures);
+                init_sweep(&phase, c, input_gradient, output_gradient, share.pictures);
                 int64_t first = from > start ? from - start : 0;
                 int64_t past = to - start < phase.tiles ? to - start : phase.tiles;
                 start += phase.tiles;
                 if (first < past) {
-                    backward_phase(input_gradient, output_gradient, weights, bias, c,
+                    backward_phase(input_gradient, output_gradient, share.picture, weights, bias, c,
                         &c->input.tile[t], &phase, first, past, (struct product_block *)(void *)own,
                         (float *)(void *)(own + c->backward_runs), &told);
                 }

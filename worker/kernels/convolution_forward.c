@@ -56,19 +56,19 @@ size_t convolution_forward_scratch(struct convolution *convolution) {
            (size_t)convolution->threads * convolution->forward_own;
 }
 
-/* Register tiles [from, to) of the sweep for one output tile. */
-static void forward_tile(const struct tensor *output, const struct operand *input,
+/* Register tiles [from, to) of the sweep, which starts with `picture`, for one output tile. */
+static void forward_tile(const struct tensor *output, const struct operand *input, int picture,
     const float *weights, const float *bias, const struct convolution *c,
     const struct channel_tile *channels, const struct sweep *sweep, int64_t from, int64_t to,
     struct product_block *runs, struct sweep_epilogue *epilogue) {
     struct sweep_taps taps = forward_taps(c, channels, input);
     struct product_tile tile = {
-        .a = input->data,
+        .a = input->data + picture * input->picture,
         .b = weights + channels->offset,
         .a_step = 1,
         .b_step = taps.width,
         .b_vector = CHANNEL_BLOCK,
-        .out = tensor_at(output, 0, channels->block, 0, 0),
+        .out = tensor_at(output, picture, channels->block, 0, 0),
         .out_vector = output->block_stride,
         .initial = bias != NULL ? bias + (ptrdiff_t)channels->block * CHANNEL_BLOCK : NULL,
     };
@@ -113,23 +113,29 @@ void convolution_forward(const struct tensor *output, const struct tensor *input
 #pragma omp barrier
         struct product_block *runs =
             (void *)((char *)scratch + copy + (size_t)thread * c->forward_own);
+        struct sweep_share share;
+        sweep_share(&share, pictures, (size_t)input->picture_stride, c->packed, thread, threads);
         struct sweep sweep;
-        sweep_init(&sweep, (struct sweep_dimension){pictures, in.picture, output->picture_stride},
+        sweep_init(&sweep,
+            (struct sweep_dimension){share.pictures, in.picture, output->picture_stride},
             (struct sweep_dimension){c->height.output, in.row, output->row_stride},
             (struct sweep_dimension){c->width.output, in.column, CHANNEL_BLOCK},
             c->kernels->product.rows);
         int64_t tiles = sweep_tiles(&sweep), total = tiles * c->output.tiles;
-        int64_t from = total * thread / threads, to = total * (thread + 1) / threads;
-        struct sweep_epilogue told = {
-            .epilogue = epilogue, .shape = output->shape, .in_order = sweep.in_order};
+        int64_t from = total * share.thread / share.threads;
+        int64_t to = total * (share.thread + 1) / share.threads;
+        struct sweep_epilogue told = {.epilogue = epilogue,
+            .shape = output->shape,
+            .in_order = sweep.in_order,
+            .picture = share.picture};
         while (from < to) {
             const struct channel_tile *channels = &c->output.tile[from / tiles];
             int64_t number = from / tiles,
                     past = (number + 1) * tiles < to ? (number + 1) * tiles : to;
             told.block = channels->block;
             told.blocks = channels->blocks;
-            forward_tile(output, &in, weights, bias, c, channels, &sweep, from - number * tiles,
-                past - number * tiles, runs, &told);
+            forward_tile(output, &in, share.picture, weights, bias, c, channels, &sweep,
+                from - number * tiles, past - number * tiles, runs, &told);
             from = past;
         }
         sweep_epilogue_finish(&told, pictures, thread, threads);

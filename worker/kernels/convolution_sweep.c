@@ -83,10 +83,28 @@ void sweep_init(struct sweep *sweep, struct sweep_dimension pictures, struct swe
     sweep->tiles = tiles_of(sweep->inner.count, most_rows);
 }
 
-/* The thread begins with pixel `pixel` of a picture. */
+void sweep_share(struct sweep_share *share, int pictures, size_t floats, size_t weights, int thread,
+    int threads) {
+    int parts = 1;
+    double least = 0.0;
+    for (int p = 1; p <= threads && p <= pictures; p++) {
+        double read = (double)floats * pictures / p + (double)weights * p / threads;
+        if (threads % p == 0 && pictures % p == 0 && (p == 1 || read < least)) {
+            parts = p;
+            least = read;
+        }
+    }
+    int each = threads / parts;
+    *share = (struct sweep_share){.picture = thread / each * (pictures / parts),
+        .pictures = pictures / parts,
+        .thread = thread % each,
+        .threads = each};
+}
+
+/* The thread begins with pixel `pixel` of the sweep's picture `picture`. */
 static void begin(struct sweep_epilogue *e, int picture, int pixel) {
     int rows = epilogue_rows(e->shape), row = pixel / e->shape.width / rows * rows;
-    e->next = epilogue_run_at(e->shape, picture, e->block, row);
+    e->next = epilogue_run_at(e->shape, e->picture + picture, e->block, row);
     e->begun = pixel != row * e->shape.width;
 }
 
@@ -184,7 +202,9 @@ static void look_ahead(struct look_ahead *look, const struct sweep *sweep, struc
     for (int i = 0; epilogue != NULL && i < epilogue->epilogue->reads; i++) {
         const struct tensor *tensor = epilogue->epilogue->read[i];
         int width = tensor->shape.width;
-        look_at(look, tensor_at(tensor, place.outer, epilogue->block, pixel / width, pixel % width),
+        look_at(look,
+            tensor_at(tensor, epilogue->picture + place.outer, epilogue->block, pixel / width,
+                pixel % width),
             (vectors - 1) * tensor->block_stride, rows);
     }
 }

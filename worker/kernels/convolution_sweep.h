@@ -61,6 +61,17 @@ static inline int64_t sweep_tiles(const struct sweep *sweep) {
     return (int64_t)sweep->outer.count * sweep->middle.count * sweep->tiles;
 }
 
+/* The share of one thread: of pictures [picture, picture + pictures) the tiles with number `thread`
+ * of `threads`. Pictures are split in equal parts where all threads together then read less: every
+ * thread reads all of its pictures, `floats` each, and its share of the weights. Who has the same
+ * pictures in each layer also finds in its own cache what it made. Changes no bit. */
+struct sweep_share {
+    int picture, pictures;
+    int thread, threads;
+};
+void sweep_share(struct sweep_share *share, int pictures, size_t floats, size_t weights, int thread,
+    int threads);
+
 /* Calls an epilogue on the runs of rows that one thread has finished, if sweeps are in order and
  * every pixel is in one of them. A run that another thread began has to wait until all are done:
  * there is at most one, that in which the thread itself began. */
@@ -68,6 +79,7 @@ struct sweep_epilogue {
     const struct epilogue *epilogue; /* NULL: none */
     struct shape shape;
     bool in_order;
+    int picture;              /* of the whole pass, that the sweep has first */
     int block, blocks;        /* channel blocks of the tiles */
     struct epilogue_run next; /* the first run that is not final */
     bool begun;               /* by another thread */
