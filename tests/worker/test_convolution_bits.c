@@ -36,7 +36,7 @@ static void check_bits(const struct convolution_shape *shape, int pictures, int 
     case_init(&c, shape, pictures, leaves, CASE_REAL);
     uint64_t first = digest_of(&c, CPU_ISA_PORTABLE, 1);
     for (enum cpu_isa isa = CPU_ISA_PORTABLE; isa <= CPU_ISA_AVX512; isa++) {
-        for (int threads = 1; threads <= 3 && cpu_has(isa); threads++) {
+        for (int threads = 1; threads <= 4 && cpu_has(isa); threads++) {
             CU_ASSERT_EQUAL(digest_of(&c, isa, threads), first);
         }
     }
@@ -46,6 +46,7 @@ static void check_bits(const struct convolution_shape *shape, int pictures, int 
 static void test_convolution_bits__do_not_depend_on_instruction_set_or_threads(void) {
     for (int i = 0; i < case_count((int)(sizeof shapes / sizeof shapes[0])); i++) {
         check_bits(&shapes[i], 5, 4);
+        check_bits(&shapes[i], 6, 4); /* dealt out to two and three threads, and to two pairs */
     }
     for (int i = 0; i < case_count(60); i++) {
         struct convolution_shape shape = case_random_shape();
