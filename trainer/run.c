@@ -59,6 +59,11 @@ static status validate(struct run *run, bool *best) {
     net_borrow_weights(run->net, NULL);
     activity_leave(run->job.activity, before);
     TRY(result);
+    if (!isfinite(run->figures.loss)) {
+        run_log_validation(run, false);
+        FAIL(STATUS_NUMERIC, "validation after step %" PRId64 ": the loss is not finite",
+            run->state.step);
+    }
     *best = coordinator_observe(&run->state, run->recipe, &run->figures);
     job_broadcast(&run->job, &run->state, sizeof run->state);
     job_broadcast(&run->job, best, sizeof *best);

@@ -2,6 +2,7 @@
 #include "trainer/version.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -180,9 +181,10 @@ void run_log_validation(struct run *run, bool best) {
     log_progress_end(run->log);
     log_line(run->log, "validation after step %" PRId64 ": loss %.4f, accuracy %.2f %%%s",
         run->state.step, figures->loss, 100 * figures->accuracy, best ? ", the best so far" : "");
-    run_log_metrics(
-        run, json_pack("{s:s, s:I, s:I, s:f, s:f, s:f, s:b}", "event", "validation", "step",
-                 (json_int_t)run->state.step, "pictures", (json_int_t)figures->pictures, "loss",
-                 figures->loss, "accuracy", figures->accuracy, "accuracy_5", figures->accuracy_5,
-                 "best", (int)best));
+    /* JSON has no number for what is not finite. */
+    json_t *loss = isfinite(figures->loss) ? json_real(figures->loss) : json_null();
+    run_log_metrics(run,
+        json_pack("{s:s, s:I, s:I, s:o, s:f, s:f, s:b}", "event", "validation", "step",
+            (json_int_t)run->state.step, "pictures", (json_int_t)figures->pictures, "loss", loss,
+            "accuracy", figures->accuracy, "accuracy_5", figures->accuracy_5, "best", (int)best));
 }

@@ -4,6 +4,8 @@
 #
 #   qsub -v RECIPE=recipe.yaml,RUN=runs/mine configs/jobs/pbs.sh
 #
+# It queues itself again as configs/jobs/pbs.sh below the folder of qsub; elsewhere it is SCRIPT that says
+# where (-v ...,SCRIPT=/path/of/pbs.sh): what runs is a copy of PBS.
 # Fit the line of resources to your cluster; the weights do not depend on it. Keep SECONDS_TO_RUN
 # three minutes below the walltime.
 #PBS -N convoy
@@ -11,7 +13,7 @@
 #PBS -l walltime=04:00:00
 set -eu
 
-: "${SECONDS_TO_RUN:=14220}"
+: "${SECONDS_TO_RUN:=14220}" "${SCRIPT:=$PBS_O_WORKDIR/configs/jobs/pbs.sh}"
 cd "$PBS_O_WORKDIR"
 
 # A node that is cut off is missed after seconds, not after the five minutes of Open MPI; and before
@@ -26,6 +28,6 @@ timeout --preserve-status --signal=USR1 "$SECONDS_TO_RUN" \
     mpirun --hostfile "$PBS_NODEFILE" convoy train "$RECIPE" --run "$RUN" --resume || code=$?
 
 if [ "$code" = 75 ]; then
-    qsub -v "RECIPE=$RECIPE,RUN=$RUN,SECONDS_TO_RUN=$SECONDS_TO_RUN" configs/jobs/pbs.sh
+    qsub -v "RECIPE=$RECIPE,RUN=$RUN,SECONDS_TO_RUN=$SECONDS_TO_RUN,SCRIPT=$SCRIPT" "$SCRIPT"
 fi
 exit "$code"

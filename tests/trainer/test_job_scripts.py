@@ -104,7 +104,9 @@ class JobScripts(bench.Bench):
                                env=settings)
         self.assertEqual(job.wait(60), 75)
         notes = self.read("notes").decode()
-        self.assertIn("qsub -v RECIPE=recipe.yaml,RUN=out,SECONDS_TO_RUN=15", notes)
+        script = self.path("configs/jobs/pbs.sh")
+        self.assertIn(f"qsub -v RECIPE=recipe.yaml,RUN=out,SECONDS_TO_RUN=15,SCRIPT={script} {script}",
+                      notes)
         self.assertIn(f"mpirun --hostfile {self.path('nodes')} convoy train", notes)
         self.assertEqual(len(os.listdir(self.path("out/checkpoints"))) > 0, True)
         # What was queued begins with what it was given, and goes on.

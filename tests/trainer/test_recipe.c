@@ -168,6 +168,33 @@ static void test_recipe__comparing_names_key_and_both_values(void) {
     free(plain);
 }
 
+/* These are left out of the canonical text where they have their initial values, in the middle of
+ * a mapping or at its end. */
+static void test_recipe__comparing_knows_the_value_of_what_was_left_out(void) {
+    static const struct {
+        const char *change, *difference;
+    } cases[] = {
+        {"train.clip_norm=3", "train.clip_norm is 0 here and 3 in x"},
+        {"train.local_steps=4", "train.local_steps is 1 here and 4 in x"},
+        {"exchange.wire=bf16", "exchange.wire is float32 here and bf16 in x"},
+        {"train.schedule.constant.reference_batch=32",
+            "train.schedule.constant.reference_batch is 0 here and 32 in x"},
+    };
+    char *plain = canonical(NULL);
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+        const char *const change[] = {cases[c].change, NULL};
+        char *text = canonical(change);
+        TEST_ASSERT_FAILS(recipe_compare(plain, text, "x"), cases[c].difference);
+        free(text);
+    }
+    const char *const wire[] = {"exchange.wire=bf16", NULL};
+    char *text = canonical(wire);
+    TEST_ASSERT_FAILS(
+        recipe_compare(text, plain, "x"), "exchange.wire is bf16 here and float32 in x");
+    free(text);
+    free(plain);
+}
+
 static void test_recipe__cadence_of_validation_counts_where_it_steers(void) {
     const char *const plateau = "train.schedule={plateau: {rate: 0.5}}";
     const char *const often[] = {plateau, "train.validate_every_steps=4", NULL};
@@ -184,4 +211,5 @@ TEST_MAIN("recipe", TEST(test_recipe__has_the_values_and_the_model),
     TEST(test_recipe__canonical_text_reads_back_to_itself),
     TEST(test_recipe__written_out_it_loads_again),
     TEST(test_recipe__comparing_names_key_and_both_values),
+    TEST(test_recipe__comparing_knows_the_value_of_what_was_left_out),
     TEST(test_recipe__cadence_of_validation_counts_where_it_steers))

@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,10 +88,12 @@ static void print_json(const struct evaluation *e) {
         json_array_append_new(rows, row);
         json_array_append_new(names, json_string(class_name(number, e, t)));
     }
-    json_t *object = json_pack("{s:s, s:s, s:I, s:f, s:f, s:f, s:o, s:o}", "checkpoint",
+    /* JSON has no number for what is not finite. */
+    json_t *loss = isfinite(e->figures.loss) ? json_real(e->figures.loss) : json_null();
+    json_t *object = json_pack("{s:s, s:s, s:I, s:f, s:f, s:o, s:o, s:o}", "checkpoint",
         e->trained.path, "data_set", dataset_get_folder(e->feed.dataset), "pictures",
         (json_int_t)e->figures.pictures, "accuracy", e->figures.accuracy, "accuracy_5",
-        e->figures.accuracy_5, "loss", e->figures.loss, "classes", names, "confusion", rows);
+        e->figures.accuracy_5, "loss", loss, "classes", names, "confusion", rows);
     json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
     putchar('\n');
     json_decref(object);

@@ -135,10 +135,10 @@ class Wire(OtherBits):
     def test_whoever_resumes_with_another_wire_is_refused(self):
         self.train("narrow", 2, self.BF16, nodes="1,1")
         done = self.train("narrow", 2, "--resume", "train.epochs=3", nodes="1,1", code=2)
-        self.assertIn("exchange.wire is absent here and bf16 in", done.stderr)
+        self.assertIn("exchange.wire is float32 here and bf16 in", done.stderr)
         self.train("wide", 2, nodes="1,1")
         done = self.train("wide", 2, self.BF16, "--resume", "train.epochs=3", nodes="1,1", code=2)
-        self.assertIn("exchange.wire is bf16 here and absent in", done.stderr)
+        self.assertIn("exchange.wire is bf16 here and float32 in", done.stderr)
 
     def test_on_other_nodes_it_is_dropped_with_a_word(self):
         self.train("run", 2, self.BF16, nodes="1,1")
