@@ -14,6 +14,9 @@
  * and elements that cross groups are zero and stay so; all blocks are 16 wide where a group's oc
  * are no multiple of 32.
  *
+ * Depthwise ones (a channel in and one out a group) are sums of products lane by lane
+ * (depthwise.h), the same in the same order; their packed weights use the diagonals of the blocks.
+ *
  * Dense 3x3 and 5x5 convolutions may be done by Winograd's filters instead (winograd.h): two to
  * three times as fast, with other bits and a larger rounding; `winograd` says whether, and then the
  * shape alone.

@@ -162,6 +162,11 @@ void convolution_backward_data(const struct tensor *input_gradient,
             convolution, epilogue, scratch);
         return;
     }
+    if (c->depthwise) {
+        convolution_depthwise_backward_data(input_gradient, output_gradient, weights, bias,
+            pictures, convolution, epilogue, scratch);
+        return;
+    }
     int phases = c->height.phases * c->width.phases;
 #pragma omp parallel num_threads(c->threads)
     {

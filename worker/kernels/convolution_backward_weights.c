@@ -216,10 +216,10 @@ static void run_rows(struct product_tile *tile, ptrdiff_t a_ahead, int rows, int
     }
 }
 
-/* Partial sums of one item, a stack; slot 0 is the gradient itself (but for narrow inputs). A slot
- * has one piece for each output tile of the item. */
+/* Partial sums of one item, a stack; slot 0 is the gradient itself (but for narrow inputs and
+ * depthwise ones). A slot has one piece for each output tile of the item. */
 struct slots {
-    float *gradient; /* packed; NULL: narrow, slot 0 is memory too */
+    float *gradient; /* packed; NULL: slot 0 is memory too */
     float *memory;
     size_t size; /* floats from a slot to the next */
     const struct item *item;
@@ -259,6 +259,29 @@ struct places {
     float *out;
     bool add;
 };
+
+/* The same as sum_piece of a depthwise convolution, whose items are of one block. */
+static void sum_depthwise(struct places places, const struct item *item,
+    const struct channel_tile *channels, const struct chain *piece, const struct chains *chains,
+    const struct convolution *c) {
+    const struct operand *in = chains->input, *out = chains->gradient;
+    const struct depthwise_sum sum = {
+        .input = in->data + channels->block * in->block + item->first * in->tap_row,
+        .gradient = out->data + channels->block * out->block,
+        .blocks = chains->blocks + piece->first,
+        .count = piece->count,
+        .input_step = chains->a_step,
+        .gradient_step = chains->b_step,
+        .taps = {.rows = item->count,
+            .columns = c->width.kernel,
+            .row_step = in->tap_row,
+            .column_step = in->tap_column},
+        .initial = places.initial,
+        .out = places.out,
+        .add = places.add,
+    };
+    c->kernels->depthwise.sums(&sum);
+}
 
 /* The sum over one piece of all rows of an item for one output tile. */
 static void sum_piece(struct places places, const struct item *item,
@@ -324,7 +347,8 @@ static void sum_chain(const struct slots *slots, int into, bool add, const struc
             float *grow = piece_at(slots, into + (add ? 1 : 0), i);
             struct places places = {
                 first ? NULL : grow, last ? piece_at(slots, into, i) : grow, last && add};
-            sum_piece(places, item, &item->tile[i], &piece, chains, slots->c);
+            (slots->c->depthwise ? sum_depthwise : sum_piece)(
+                places, item, &item->tile[i], &piece, chains, slots->c);
         }
     }
 }
@@ -371,6 +395,20 @@ static void sum_subtree(
     }
     for (int i = 0; i < slots->item->tiles && empty[0]; i++) {
         memset(piece_at(slots, 0, i), 0, piece_size(slots, i) * sizeof(float));
+    }
+}
+
+/* From the sums of a depthwise convolution, which are the diagonals, to packed weights. */
+static void place_diagonals(float *gradient, const struct slots *slots) {
+    const struct item *item = slots->item;
+    int kernel = slots->c->width.kernel, tap_size = CHANNEL_BLOCK * CHANNEL_BLOCK;
+    const float *from = piece_at(slots, 0, 0);
+    float *to = gradient + item->tile->offset + (ptrdiff_t)item->first * kernel * tap_size;
+    memset(to, 0, (size_t)(item->count * kernel * tap_size) * sizeof(float));
+    for (int tap = 0; tap < item->count * kernel; tap++, to += tap_size) {
+        for (int l = 0; l < CHANNEL_BLOCK; l++) {
+            to[l * CHANNEL_BLOCK + l] = *from++;
+        }
     }
 }
 
@@ -427,13 +465,13 @@ static void clear_between_groups(float *gradient, const struct item *item,
 
 static void sum_item(float *const *gradient, const struct item *item, const struct chains *chains,
     const struct pass *pass, const struct convolution *c, float *memory) {
-    bool narrow = c->gather == GATHER_NARROW;
+    bool narrow = c->depthwise || c->gather == GATHER_NARROW;
     struct slots slots = {.memory = memory, .size = item_size(c), .item = item, .c = c};
     for (int s = 0; s < pass->subtrees; s++) {
         slots.gradient = narrow ? NULL : gradient[s];
         sum_subtree(&slots, pass->subtree[s], chains);
         if (narrow) {
-            widen(gradient[s], &slots);
+            (c->depthwise ? place_diagonals : widen)(gradient[s], &slots);
             continue;
         }
         for (int i = 0; i < item->tiles; i++) {

@@ -103,6 +103,11 @@ void convolution_forward(const struct tensor *output, const struct tensor *input
         winograd_forward(output, input, weights, bias, pictures, convolution, epilogue, scratch);
         return;
     }
+    if (c->depthwise) {
+        convolution_depthwise_forward(
+            output, input, weights, bias, pictures, convolution, epilogue, scratch);
+        return;
+    }
     size_t copy = operand_input_bytes(c);
 #pragma omp parallel num_threads(c->threads)
     {

@@ -159,6 +159,12 @@ status convolution_create(struct convolution **convolution, const struct convolu
         c->scratch = most(c->scratch, convolution_blas_scratch(c));
         snprintf(c->kernel, sizeof c->kernel, "blas im2col %dx%d", shape->kernel_height,
             shape->kernel_width);
+    } else if (convolution_is_depthwise(c)) {
+        c->depthwise = true;
+        c->scratch = most(c->scratch, convolution_depthwise_scratch(c));
+        c->scratch = most(c->scratch, convolution_backward_weights_scratch(c));
+        snprintf(c->kernel, sizeof c->kernel, "depthwise %dx%d %s", shape->kernel_height,
+            shape->kernel_width, cpu_isa_name(kernels->isa));
     } else {
         c->gather = convolution_gather_of(c);
         c->scratch = most(c->scratch, convolution_forward_scratch(c));

@@ -54,6 +54,7 @@ struct convolution {
     struct channel_side input, output;
     bool masked; /* group borders cut channel blocks: packed weights hold elements that are zero */
     enum convolution_gather gather;
+    bool depthwise; /* by kernels of its own, in place of the dense ones */
     const struct kernels *kernels;
     enum engine_kernels engine;
     int threads, pictures, leaves;
@@ -65,8 +66,12 @@ struct convolution {
     char kernel[64];
 };
 
-/* Lanes of an input pixel, and rows of weights of a tap, as the direct kernels read them. */
+/* Lanes of an input pixel, and rows of weights of a tap, as the direct kernels read them; rows of
+ * weights of a tap that are not all zero, of a depthwise one. */
 static inline int convolution_lanes(const struct convolution *convolution) {
+    if (convolution->depthwise) {
+        return 1;
+    }
     return convolution->gather == GATHER_NARROW ? convolution->input.channels : CHANNEL_BLOCK;
 }
 
@@ -95,6 +100,17 @@ size_t convolution_backward_bias_scratch(const struct convolution *convolution);
  * block `block` and tap (row, column). Blocks that share no group are zero. */
 void convolution_transpose_tap(float *out, const float *weights, const struct convolution *c,
     const struct channel_tile *tile, int block, int row, int column);
+
+/* One channel in and one out a group, of so few taps that they are one chain. */
+#define DEPTHWISE_TAPS_LIMIT 1023
+bool convolution_is_depthwise(const struct convolution *convolution);
+size_t convolution_depthwise_scratch(const struct convolution *convolution);
+void convolution_depthwise_forward(const struct tensor *output, const struct tensor *input,
+    const float *weights, const float *bias, int pictures, const struct convolution *convolution,
+    const struct epilogue *epilogue, void *scratch);
+void convolution_depthwise_backward_data(const struct tensor *input_gradient,
+    const struct tensor *output_gradient, const float *weights, const float *bias, int pictures,
+    const struct convolution *convolution, const struct epilogue *epilogue, void *scratch);
 
 /* The engine on OpenBLAS: im2col and a matrix product a picture; the same results but for rounding.
  */

@@ -14,6 +14,7 @@
 #include "base/cpu.h"
 #include "worker/kernels/activation.h"
 #include "worker/kernels/ceiling.h"
+#include "worker/kernels/depthwise.h"
 #include "worker/kernels/elementwise.h"
 #include "worker/kernels/lrn.h"
 #include "worker/kernels/pooling.h"
@@ -31,6 +32,7 @@ enum engine_winograd { WINOGRAD_OFF, WINOGRAD_ON, WINOGRAD_2X2, WINOGRAD_4X4 };
 struct kernels {
     enum cpu_isa isa;
     struct product_kernels product;
+    struct depthwise_kernels depthwise;
     struct elementwise_kernels elementwise;
     struct activation_kernels activation;
     struct lrn_kernels lrn;
