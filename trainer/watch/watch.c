@@ -50,14 +50,17 @@ static void say(struct watch *watch, const char *text) {
     pthread_mutex_unlock(&watch->lock);
 }
 
-/* The last word. Whatever hangs from here on, MPI or the file system, an alarm ends us. */
-static void say_last(struct watch *watch, const char *text) {
+/* Whatever hangs from here on, MPI or the file system, an alarm ends us. */
+static void set_alarm(void) {
     sigset_t alarm_alone;
     sigemptyset(&alarm_alone);
     sigaddset(&alarm_alone, SIGALRM);
     signal(SIGALRM, SIG_DFL);
     alarm(LAST_WORDS);
     pthread_sigmask(SIG_UNBLOCK, &alarm_alone, NULL);
+}
+
+static void say_last(struct watch *watch, const char *text) {
     fprintf(stderr, "convoy: %s\n", text);
     pthread_mutex_lock(&watch->lock);
     if (watch->log != NULL) {
@@ -109,17 +112,18 @@ static void send_verdict(
 /* Ends the job on this rank's word: tells the user first, for who is killed has mpirun end all. */
 static _Noreturn void conclude(
     struct watch *watch, const struct heart_verdict *verdict, const char *text) {
+    set_alarm();
     say_last(watch, text);
     for (int r = 0; r < watch->peers.ranks; r++) {
         if (r != watch->peers.rank) {
             send_verdict(watch, r, HEART_END, verdict);
         }
     }
+    launcher_end_after(LAUNCHER_ENDS);
     act_last(watch);
     if (verdict->rank >= 0) {
-        peers_kill(&watch->peers, verdict->rank);
+        peers_kill(&watch->peers, verdict->rank); /* mpirun then ends all */
     }
-    launcher_end_after(LAUNCHER_ENDS);
     end_job();
 }
 
@@ -132,11 +136,13 @@ static _Noreturn void conclude_silence(struct watch *watch, const struct heart_v
 /* Another rank has spoken. A process that is stopped does not hear of it: who shares its host
  * kills it. mpirun is about to end this rank; where it does not, we do. */
 static _Noreturn void obey(struct watch *watch, const struct heart_verdict *verdict) {
+    set_alarm();
+    launcher_end_after(LAUNCHER_ENDS);
     act_last(watch);
     if (verdict->rank >= 0) {
         peers_kill(&watch->peers, verdict->rank);
     }
-    launcher_end_after(LAUNCHER_ENDS);
+    alarm(0);
     sleep(LAST_WORDS);
     _Exit(1);
 }
