@@ -1,7 +1,6 @@
 /* Signals that ask a run to stop: SIGUSR1 (what a batch system is told to send before the time is
- * up), SIGTERM and SIGINT. A handler sets a flag and wakes who
- * asked for it; the loop looks at it once a
- * step, and every rank's flag counts through the agreement. A second SIGINT kills.
+ * up), SIGTERM and SIGINT. A handler sets a flag and wakes who asked for it; the loop looks at it
+ * once a step, and every rank's flag counts through the agreement. A second SIGINT kills.
  */
 #ifndef TRAINER_SIGNALS_H
 #define TRAINER_SIGNALS_H

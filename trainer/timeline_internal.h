@@ -46,8 +46,7 @@ struct timeline_heading timeline_head(struct timeline *timeline);
 void timeline_sort(struct timeline *timeline, int count);
 
 /* The parts of the file: TIMELINE_HEAD, ranks with a comma between them, more events (each brings
- * its comma), TIMELINE_TAIL. `start` is
- * on the clock of the events. */
+ * its comma), TIMELINE_TAIL. `start` is on the clock of the events. */
 #define TIMELINE_HEAD "{\"displayTimeUnit\":\"ms\",\"traceEvents\":["
 #define TIMELINE_TAIL "\n]}\n"
 void timeline_write_event(FILE *out, const struct timeline *timeline,

@@ -55,10 +55,10 @@ void activity_set_viewer(struct activity *activity, const struct activity_viewer
     pthread_mutex_unlock(&activity->lock);
 }
 
-static void show(
-    const struct activity_viewer *viewer, const struct activity_now *span, double until) {
-    if (viewer != NULL) {
-        viewer->span(viewer->context, span, until);
+/* Under the lock: once another viewer is set, nobody is inside the one before. */
+static void show(const struct activity *activity, const struct activity_now *span, double until) {
+    if (activity->viewer != NULL) {
+        activity->viewer->span(activity->viewer->context, span, until);
     }
 }
 
@@ -82,10 +82,9 @@ void activity_leave(struct activity *activity, struct activity_now before) {
     }
     pthread_mutex_lock(&activity->lock);
     const struct activity_now ended = activity->now;
-    const struct activity_viewer *viewer = activity->viewer;
     activity->now = before;
+    show(activity, &ended, activity_clock());
     pthread_mutex_unlock(&activity->lock);
-    show(viewer, &ended, activity_clock());
 }
 
 void activity_set_detail(struct activity *activity, int64_t detail) {
@@ -95,16 +94,12 @@ void activity_set_detail(struct activity *activity, int64_t detail) {
     const double clock = activity_clock();
     pthread_mutex_lock(&activity->lock);
     const struct activity_now ended = activity->now;
-    const bool next = ended.detail != detail;
-    if (next) {
+    if (ended.detail != detail) {
         activity->now.detail = detail;
         activity->now.since = clock;
+        show(activity, &ended, clock);
     }
-    const struct activity_viewer *viewer = activity->viewer;
     pthread_mutex_unlock(&activity->lock);
-    if (next) {
-        show(viewer, &ended, clock);
-    }
 }
 
 void activity_span(
@@ -113,11 +108,10 @@ void activity_span(
         return;
     }
     pthread_mutex_lock(&activity->lock);
-    const struct activity_viewer *viewer = activity->viewer;
     const struct activity_now span = {
         .phase = phase, .step = activity->now.step, .detail = detail, .since = from};
+    show(activity, &span, activity_clock());
     pthread_mutex_unlock(&activity->lock);
-    show(viewer, &span, activity_clock());
 }
 
 struct activity_now activity_get(struct activity *activity) {

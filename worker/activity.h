@@ -59,7 +59,8 @@ void activity_release(struct activity *activity);
 double activity_clock(void);
 
 void activity_set_step(struct activity *activity, int64_t step);
-/* `viewer` is borrowed; NULL: none. */
+/* `viewer` is borrowed, and NULL: none. It is called by any thread, one at a time, and may not call
+ * these functions itself; once another is set it is called no more. */
 void activity_set_viewer(struct activity *activity, const struct activity_viewer *viewer);
 
 struct activity_now activity_enter(
