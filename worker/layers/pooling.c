@@ -111,6 +111,18 @@ int pooling_cut_outputs(struct pooling_stretch *stretch, const struct pooling *p
     return stretches;
 }
 
+/* Whether an input `stride` past the end of a stretch, in windows [from, to), goes on with it: the
+ * windows have moved with it. */
+static bool goes_on(const struct pooling_stretch *last, const struct pooling *pooling, int axis,
+    int from, int to, int size) {
+    int moved = last->count * pooling->stride[axis];
+    return from == last->from + last->count && to == last->to + last->count &&
+           pooling_begin(pooling, axis, from, size) ==
+               pooling_begin(pooling, axis, last->from, size) + moved &&
+           pooling_begin(pooling, axis, to - 1, size) ==
+               pooling_begin(pooling, axis, last->to - 1, size) + moved;
+}
+
 int pooling_cut_inputs(struct pooling_stretch *stretch, const struct pooling *pooling, int axis,
     int size, int outputs) {
     int stretches = 0;
@@ -120,8 +132,7 @@ int pooling_cut_inputs(struct pooling_stretch *stretch, const struct pooling *po
             int from, to;
             struct pooling_stretch *last = &stretch[stretches > 0 ? stretches - 1 : 0];
             pooling_windows(&from, &to, pooling, axis, i, size, outputs);
-            if (stretches > begun && from == last->from + last->count &&
-                to == last->to + last->count) {
+            if (stretches > begun && goes_on(last, pooling, axis, from, to, size)) {
                 last->count++;
             } else {
                 stretch[stretches++] = (struct pooling_stretch){i, 1, from, to};

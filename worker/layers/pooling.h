@@ -37,7 +37,7 @@ void pooling_windows(
 
 /* A run along an axis, found once so that no row is cut up again: outputs first, first + 1, ...
  * that all have taps [from, to), or inputs first, first + stride, ..., the i-th of which the
- * windows [from + i, to + i) reach. */
+ * windows [from + i, to + i) reach, as the same taps. */
 struct pooling_stretch {
     int first, count;
     int from, to;

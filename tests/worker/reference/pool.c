@@ -31,10 +31,25 @@ static bool meets(
     return *y >= 0 && *y < in.height && *x >= 0 && *x < in.width;
 }
 
+/* The window of output (h, w) of an adaptive pool, by its definition. */
+static struct window adapted(const struct window *window, struct shape in, int h, int w) {
+    int place[2] = {h, w}, size[2] = {in.height, in.width};
+    struct window one = *window;
+    for (int axis = 0; axis < 2 && window->adaptive[0] > 0; axis++) {
+        double step = (double)size[axis] / window->adaptive[axis];
+        int first = (int)floor(place[axis] * step + 1e-9);
+        one.kernel[axis] = (int)ceil((place[axis] + 1) * step - 1e-9) - first;
+        one.stride[axis] = 1;
+        one.pad[axis] = place[axis] - first;
+    }
+    return one;
+}
+
 /* The place of the largest input of a window; of equals the first. */
 static size_t largest(
-    const struct reference_run *run, const struct window *window, int n, int c, int h, int w) {
+    const struct reference_run *run, const struct window *all, int n, int c, int h, int w) {
     struct shape in = run->layer->input[0]->shape;
+    struct window one = adapted(all, in, h, w), *window = &one;
     size_t best = SIZE_MAX;
     for (int k = 0; k < window->kernel[0] * window->kernel[1]; k++) {
         int y, x;
@@ -83,20 +98,6 @@ static void maximum_backward(const struct reference_run *run) {
 }
 
 const struct reference reference_maxpool = {"maxpool", maximum_forward, maximum_backward};
-
-/* The window of output (h, w) of an adaptive pool, by its definition. */
-static struct window adapted(const struct window *window, struct shape in, int h, int w) {
-    int place[2] = {h, w}, size[2] = {in.height, in.width};
-    struct window one = *window;
-    for (int axis = 0; axis < 2 && window->adaptive[0] > 0; axis++) {
-        double step = (double)size[axis] / window->adaptive[axis];
-        int first = (int)floor(place[axis] * step + 1e-9);
-        one.kernel[axis] = (int)ceil((place[axis] + 1) * step - 1e-9) - first;
-        one.stride[axis] = 1;
-        one.pad[axis] = place[axis] - first;
-    }
-    return one;
-}
 
 /* Taps inside the picture and `edge` times its padding. */
 static int taps_inside(const struct window *window, struct shape in, int h, int w, int edge) {
