@@ -55,7 +55,7 @@ static const struct layer_case cases[] = {
     {"maxpool", INPUT(17, 6, 9), "{maxpool: {adaptive: [3, 3]}}"},
     {"maxpool", INPUT(17, 7, 11), "{maxpool: {adaptive: [3, 4]}}"},
     {"maxpool", INPUT(3, 8, 13), "{maxpool: {adaptive: [7, 5]}}"},
-    {"maxpool", INPUT(3, 5, 8), "{maxpool: {adaptive: [1, 3]}}"},
+    {"maxpool", INPUT(3, 13, 8), "{maxpool: {adaptive: [5, 3]}}"},
     {"avgpool", INPUT(17, 6, 9), "{avgpool: {adaptive: [3, 3]}}"},
     {"avgpool", INPUT(17, 7, 5), "{avgpool: {adaptive: [3, 8]}}"},
     {"avgpool", INPUT(6, 4, 5), "{avgpool: {kernel: 2, sum: true}}"},
