@@ -69,11 +69,10 @@ static void forward(
     }
 }
 
-/* The gradient of a row that was kept: zeros but at every stride-th pixel. The output may have
- * channels where the input has padding lanes. */
+/* The gradient of a row that was kept, where zeros are already. The output may have channels where
+ * the input has padding lanes. */
 static void spread_row(const struct layer_run *run, float *in, const float *out, int lanes,
     int width, int64_t stride) {
-    memset(in, 0, (size_t)width * PIXEL_BYTES);
     for (int64_t w = 0; w * stride < width; w++) {
         memcpy(in + w * stride * CHANNEL_BLOCK, out + w * CHANNEL_BLOCK, PIXEL_BYTES);
     }
@@ -92,11 +91,10 @@ static void backward(
         int n = i / blocks, b = i % blocks, lanes = in->shape.channels - b * CHANNEL_BLOCK;
         for (int h = 0; h < in->shape.height; h++) {
             float *row = tensor_at(in, n, b, h, 0);
+            memset(row, 0, (size_t)in->shape.width * PIXEL_BYTES);
             if (h % o->stride == 0) {
                 spread_row(run, row, tensor_at(out, n, b, (int)(h / o->stride), 0), lanes,
                     in->shape.width, o->stride);
-            } else {
-                memset(row, 0, (size_t)in->shape.width * PIXEL_BYTES);
             }
         }
     }
