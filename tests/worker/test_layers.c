@@ -39,6 +39,7 @@ static const struct layer_case cases[] = {
     {"maxpool", INPUT(5, 7, 9), "{maxpool: {kernel: 2}}"},
     {"maxpool", INPUT(20, 7, 7), "{maxpool: {kernel: 3, stride: 2, pad: 1}}"},
     {"maxpool", INPUT(3, 6, 5), "{maxpool: {kernel: [3, 2], stride: 1, pad: [1, 0]}}"},
+    {"maxpool", INPUT(18, 6, 9), "{maxpool: {kernel: 3, stride: 1, pad: 1}}"},
     {"maxpool", INPUT(2, 16, 16), "{maxpool: {kernel: 16}}"},
     {"maxpool", INPUT(3, 3, 24), "{maxpool: {kernel: [1, 11], stride: 1}}"},
     {"avgpool", INPUT(5, 7, 9), "{avgpool: {kernel: 2}}"},
