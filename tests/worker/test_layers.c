@@ -48,6 +48,7 @@ static const struct layer_case cases[] = {
     {"avgpool", INPUT(17, 5, 3), "{avgpool: {global: true}}"},
     {"avgpool", INPUT(18, 7, 6), "{avgpool: {kernel: 3, stride: 1, pad: 1}}"},
     {"avgpool", INPUT(18, 7, 6), "{avgpool: {kernel: 3, stride: 1, pad: 1, count_pad: false}}"},
+    {"avgpool", INPUT(3, 6, 5), "{avgpool: {kernel: [2, 7], pad: [0, 1]}}"},
     {"avgpool", INPUT(4, 9, 11), "{avgpool: {kernel: 5, stride: 3}}"},
     {"avgpool", INPUT(4, 9, 10), "{avgpool: {kernel: 2, stride: 3}}"},
     {"maxpool", INPUT(3, 8, 7), "{maxpool: {kernel: 3, stride: 2, ceil: true}}"},

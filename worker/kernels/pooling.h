@@ -26,6 +26,8 @@ struct pooling_reach {
     ptrdiff_t row_stride;       /* of the output's gradient, in floats */
     ptrdiff_t place_row_stride; /* of the places, 16 a pixel; a share is one for all 16 */
     int tap, tap_row, tap_column;
+    ptrdiff_t column_step; /* of the mean, if columns is 1: from an input's output to the next
+                              one's, in floats; 0: all have the same */
     ptrdiff_t next; /* from an input's gradient to the one that is fetched ahead, in floats */
 };
 

@@ -1,7 +1,6 @@
 /* The mean of each window, or of the whole picture. Whether padding counts as so many zeros or not
  * at all is an option. Backward every input gathers from the outputs that hold it. */
 #include "base/memory.h"
-#include "worker/handoff.h"
 #include "worker/layers/pooling.h"
 
 struct avgpool_options {
@@ -63,6 +62,7 @@ static const struct option avgpool_options[] = {
 struct state {
     struct pooling pooling;
     bool equal;                      /* all shares are the same */
+    bool one;                        /* all inputs of a row are in its one window */
     int outputs, inputs;             /* stretches of a row's outputs and inputs */
     struct pooling_stretch *stretch; /* those of the outputs first */
     float share[]; /* [height][width] of the output: what a sum is multiplied with */
@@ -93,6 +93,17 @@ static void plan_shares(
     }
 }
 
+/* Of a row that has one window, all inputs are a stretch: else there would be one for each. */
+static void plan_one(struct state *state, int width, int outputs) {
+    int from, to;
+    pooling_taps(&from, &to, &state->pooling, 1, 0, width);
+    state->one = outputs == 1 && state->equal && to - from == width;
+    if (state->one) {
+        state->inputs = 1;
+        state->stretch[state->outputs] = (struct pooling_stretch){0, width, 0, 1};
+    }
+}
+
 static status plan(struct layer *layer, const struct layer_plan *plan) {
     (void)plan;
     static const int64_t zeros[2] = {0, 0};
@@ -118,6 +129,7 @@ static status plan(struct layer *layer, const struct layer_plan *plan) {
     state->inputs =
         pooling_cut_inputs(state->stretch + state->outputs, &pooling, 1, in.width, out.width);
     plan_shares(state, in, out, o->count_pad, o->sum);
+    plan_one(state, in.width, out.width);
     return STATUS_OK;
 }
 
@@ -146,14 +158,7 @@ static void forward_row(
 
 static void forward(
     const struct layer *layer, const struct layer_run *run, const struct pass *pass) {
-    struct shape shape = layer->output[0]->shape;
-    int blocks = shape_blocks(shape.channels);
-#pragma omp parallel for num_threads(run->threads) schedule(static)
-    for (int i = 0; i < pass->pictures * blocks; i++) {
-        for (int h = 0; h < shape.height; h++) {
-            forward_row(layer, run, i / blocks, i % blocks, h);
-        }
-    }
+    pooling_forward(layer, run, pass, forward_row);
 }
 
 /* The gradients of row h of a block. */
@@ -171,34 +176,20 @@ static void backward_row(
             .columns = part->to - part->from,
             .row_stride = out->row_stride,
             .place_row_stride = (ptrdiff_t)out->shape.width * CHANNEL_BLOCK,
+            .column_step = state->one ? 0 : CHANNEL_BLOCK,
             .next = in->row_stride,
         };
         const float *share = state->share;
         share += state->equal ? 0 : top * out->shape.width + part->to - 1;
         run->kernels->pooling.mean_backward(tensor_at(in, n, block, h, part->first),
-            pooling->stride[1], tensor_at(out, n, block, top, part->to - 1), share, state->equal,
-            &reach, part->count);
+            state->one ? 1 : pooling->stride[1], tensor_at(out, n, block, top, part->to - 1), share,
+            state->equal, &reach, part->count);
     }
 }
 
 static void backward(
     const struct layer *layer, const struct layer_run *run, const struct pass *pass) {
-    struct shape shape = layer->input[0]->shape;
-    int blocks = shape_blocks(shape.channels);
-    if (layer->input[0]->gradient.data == NULL) {
-        return;
-    }
-    struct handoff handoff;
-    const struct epilogue *epilogue = handoff_gradient(&handoff, layer, run, pass);
-#pragma omp parallel for num_threads(run->threads) schedule(static)
-    for (int i = 0; i < pass->pictures * blocks; i++) {
-        for (int h = 0; h < shape.height; h++) {
-            backward_row(layer, run, i / blocks, i % blocks, h);
-        }
-        if (epilogue != NULL) {
-            epilogue_block(epilogue, shape, i / blocks, i % blocks);
-        }
-    }
+    pooling_backward(layer, run, pass, backward_row);
 }
 
 const struct layer_operations layer_avgpool = {

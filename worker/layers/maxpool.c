@@ -1,7 +1,6 @@
 /* The largest of each window. Padding is no candidate: the border is never read. Training keeps a
  * byte an element, the tap that won (the first of equals); backward gives each gradient to it. */
 #include "base/memory.h"
-#include "worker/handoff.h"
 #include "worker/layers/pooling.h"
 
 struct maxpool_options {
@@ -105,14 +104,22 @@ static status plan(struct layer *layer, const struct layer_plan *plan) {
     return STATUS_OK;
 }
 
-static void forward_row(const struct layer *layer, const struct layer_run *run, uint8_t *place,
-    int n, int block, int h) {
+/* The taps that won in a channel block. */
+static uint8_t *places_of(const struct layer *layer, int picture, int block) {
+    struct shape out = layer->output[0]->shape;
+    size_t index = (size_t)picture * (size_t)shape_blocks(out.channels) + (size_t)block;
+    return (uint8_t *)layer->saved + index * (size_t)out.height * (size_t)out.width * CHANNEL_BLOCK;
+}
+
+static void forward_row(
+    const struct layer *layer, const struct layer_run *run, int n, int block, int h) {
     const struct state *state = layer->state;
     const struct pooling *pooling = &state->pooling;
     const struct tensor *in = &layer->input[0]->activation, *out = &layer->output[0]->activation;
     int top, bottom;
     pooling_taps(&top, &bottom, pooling, 0, h, in->shape.height);
     int row = pooling_begin(pooling, 0, h, in->shape.height) + top;
+    uint8_t *place = places_of(layer, n, block) + (ptrdiff_t)h * out->shape.width * CHANNEL_BLOCK;
     for (int s = 0; s < state->outputs; s++) {
         const struct pooling_stretch *part = &state->stretch[s];
         const struct pooling_window window = {
@@ -132,21 +139,12 @@ static void forward_row(const struct layer *layer, const struct layer_run *run, 
 
 static void forward(
     const struct layer *layer, const struct layer_run *run, const struct pass *pass) {
-    struct shape shape = layer->output[0]->shape;
-    int blocks = shape_blocks(shape.channels);
-    size_t row = (size_t)shape.width * CHANNEL_BLOCK;
-#pragma omp parallel for num_threads(run->threads) schedule(static)
-    for (int i = 0; i < pass->pictures * blocks; i++) {
-        uint8_t *place = (uint8_t *)layer->saved + (size_t)i * (size_t)shape.height * row;
-        for (int h = 0; h < shape.height; h++) {
-            forward_row(layer, run, place + (size_t)h * row, i / blocks, i % blocks, h);
-        }
-    }
+    pooling_forward(layer, run, pass, forward_row);
 }
 
 /* The gradients of row h of a block. */
-static void backward_row(const struct layer *layer, const struct layer_run *run,
-    const uint8_t *place, int n, int block, int h) {
+static void backward_row(
+    const struct layer *layer, const struct layer_run *run, int n, int block, int h) {
     const struct state *state = layer->state;
     const struct pooling *pooling = &state->pooling;
     const struct tensor *in = &layer->input[0]->gradient, *out = &layer->output[0]->gradient;
@@ -154,6 +152,7 @@ static void backward_row(const struct layer *layer, const struct layer_run *run,
     pooling_windows(&top, &bottom, pooling, 0, h, in->shape.height, out->shape.height);
     int first = pooling_begin(pooling, 0, top, in->shape.height);
     int next = pooling_begin(pooling, 0, top + 1, in->shape.height);
+    const uint8_t *place = places_of(layer, n, block);
     for (int s = 0; s < state->inputs; s++) {
         const struct pooling_stretch *part = &state->stretch[state->outputs + s];
         int last = part->to - 1, begin = pooling_begin(pooling, 1, last, in->shape.width);
@@ -176,24 +175,7 @@ static void backward_row(const struct layer *layer, const struct layer_run *run,
 
 static void backward(
     const struct layer *layer, const struct layer_run *run, const struct pass *pass) {
-    struct shape shape = layer->output[0]->shape;
-    int blocks = shape_blocks(shape.channels);
-    size_t block = (size_t)shape.height * (size_t)shape.width * CHANNEL_BLOCK;
-    if (layer->input[0]->gradient.data == NULL) {
-        return;
-    }
-    struct handoff handoff;
-    const struct epilogue *epilogue = handoff_gradient(&handoff, layer, run, pass);
-#pragma omp parallel for num_threads(run->threads) schedule(static)
-    for (int i = 0; i < pass->pictures * blocks; i++) {
-        const uint8_t *place = (const uint8_t *)layer->saved + (size_t)i * block;
-        for (int h = 0; h < layer->input[0]->shape.height; h++) {
-            backward_row(layer, run, place, i / blocks, i % blocks, h);
-        }
-        if (epilogue != NULL) {
-            epilogue_block(epilogue, layer->input[0]->shape, i / blocks, i % blocks);
-        }
-    }
+    pooling_backward(layer, run, pass, backward_row);
 }
 
 const struct layer_operations layer_maxpool = {

@@ -1,5 +1,7 @@
 #include "worker/layers/pooling.h"
 
+#include "worker/handoff.h"
+
 static status plan_axis(
     int *outputs, struct pooling *pooling, const struct layer *layer, int axis, int size) {
     static const char *const names[] = {"rows", "columns"};
@@ -140,4 +142,32 @@ int pooling_cut_inputs(struct pooling_stretch *stretch, const struct pooling *po
         }
     }
     return stretches;
+}
+
+static void each_row(const struct layer *layer, const struct layer_run *run, pooling_row *row,
+    struct shape shape, int pictures, const struct epilogue *epilogue) {
+    int blocks = shape_blocks(shape.channels);
+#pragma omp parallel for num_threads(run->threads) schedule(static)
+    for (int i = 0; i < pictures * blocks; i++) {
+        for (int h = 0; h < shape.height; h++) {
+            row(layer, run, i / blocks, i % blocks, h);
+        }
+        if (epilogue != NULL) {
+            epilogue_block(epilogue, shape, i / blocks, i % blocks);
+        }
+    }
+}
+
+void pooling_forward(const struct layer *layer, const struct layer_run *run,
+    const struct pass *pass, pooling_row *row) {
+    each_row(layer, run, row, layer->output[0]->shape, pass->pictures, NULL);
+}
+
+void pooling_backward(const struct layer *layer, const struct layer_run *run,
+    const struct pass *pass, pooling_row *row) {
+    struct handoff handoff;
+    if (layer->input[0]->gradient.data != NULL) {
+        each_row(layer, run, row, layer->input[0]->shape, pass->pictures,
+            handoff_gradient(&handoff, layer, run, pass));
+    }
 }

@@ -49,6 +49,16 @@ int pooling_cut_outputs(struct pooling_stretch *stretch, const struct pooling *p
 int pooling_cut_inputs(struct pooling_stretch *stretch, const struct pooling *pooling, int axis,
     int size, int outputs);
 
+/* A row of a channel block: of outputs forward, of inputs' gradients backward. */
+typedef void pooling_row(
+    const struct layer *layer, const struct layer_run *run, int picture, int block, int row);
+
+/* All rows of all pictures; backward the gradients are handed on, if any are wanted. */
+void pooling_forward(const struct layer *layer, const struct layer_run *run,
+    const struct pass *pass, pooling_row *row);
+void pooling_backward(const struct layer *layer, const struct layer_run *run,
+    const struct pass *pass, pooling_row *row);
+
 /* The option `ceil` of a pooling layer whose values are `type_`: torchvision's ceil_mode. */
 #define POOLING_CEIL_OPTION(type_)                                                                 \
     {                                                                                              \
