@@ -20,7 +20,8 @@ static const struct option options_table[] = {
         .low = 64, .high = 1e9, .help = "gradient bytes that are exchanged together"},
     {"small", OPTION_BYTES, offsetof(struct exchange_bench_options, small), .initial = "32 KiB",
         .low = 0, .high = 1e9,
-        .help = "buckets up to so many bytes go between hosts whole, in half as many messages"},
+        .help = "buckets up to so many bytes go between hosts whole, in half as many rounds; twice "
+                "as many between up to 4"},
     {"rounds", OPTION_INTEGER, offsetof(struct exchange_bench_options, rounds), .initial = "11",
         .low = 1, .high = 9999,
         .help = "exchanges that are measured, after one that is not; medians count"},

@@ -43,6 +43,9 @@ status job_init(struct job *job) {
          * it away from another that starts. */
         setenv("OMPI_MCA_orte_create_session_dirs", "0", 0);
     }
+    /* Over TCP Open MPI asks the other side before it sends 64 KiB; twice that goes at once here,
+     * so that the largest columns that are not halved do (worker/exchange/algorithm.c). */
+    setenv("OMPI_MCA_btl_tcp_eager_limit", "131072", 0);
     TRY(launch_check(0));
     int provided;
     if (MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &provided) != MPI_SUCCESS) {

@@ -61,16 +61,16 @@ static bool one_run(struct transport *transport, void *context) {
     return case_run(transport, context);
 }
 
-/* Large enough to be halved at the usual limit, and for vector code. */
+/* Large enough for vector code; at the usual limit doubled in two messages, or halved. */
 static void test_exchange__sums_large_vectors(void) {
     for (int ranks = 1; ranks <= 5; ranks++) {
         struct exchange_case c = case_draw(test_random(), ranks, 8);
         c.options.vector_size = 70001;
-        c.options.bucket_size = 16384;
         c.options.small_bucket = EXCHANGE_SMALL_BUCKET;
         c.pictures = 19;
-        for (int most = 1; most <= 4; most *= 2) {
-            struct ranks_nodes nodes = ranks_draw_nodes(test_random(), ranks, most);
+        for (int i = 0; i < 6; i++) {
+            struct ranks_nodes nodes = ranks_draw_nodes(test_random(), ranks, 1 << i % 3);
+            c.options.bucket_size = i < 3 ? 16384 : 20000;
             CU_ASSERT_EQUAL(ranks_run_on(&nodes, ranks, 0, one_run, &c), 0);
         }
     }
@@ -293,6 +293,11 @@ static void test_exchange__bytes_are_those_of_the_algorithm(void) {
     options.small_bucket = 1000;
     CU_ASSERT_EQUAL(bytes_of(&options, 0, 8, 64), 3 * 4000);
     CU_ASSERT_EQUAL(bytes_of(&options, 0, 4, 64), 2 * 4000);
+    options.small_bucket = 500; /* twice as much among few */
+    CU_ASSERT_EQUAL(bytes_of(&options, 1, 8, 64), 4 * 1750);
+    CU_ASSERT_EQUAL(bytes_of(&options, 0, 4, 64), 2 * 4000);
+    options.small_bucket = 499;
+    CU_ASSERT_EQUAL(bytes_of(&options, 0, 4, 64), 4 * 1500);
     options.small_bucket = 1500; /* 3 others' 1000 floats; of 3 ranks 4 subtrees beside one */
     CU_ASSERT_EQUAL(bytes_of(&options, 0, 4, 64), 3 * 4000);
     CU_ASSERT_EQUAL(bytes_of(&options, 3, 4, 2), 0);
