@@ -250,7 +250,7 @@ class Signals(Train):
         self.resumed_equals_undisturbed("a")
 
 
-class Best(Train):
+class Validation(Train):
     STILL = ["train.schedule={constant: {rate: 1e-30}}", "data.validation=data/train"]
 
     def test_early_stop_after_patience(self):
@@ -293,6 +293,20 @@ class Best(Train):
         self.assertAlmostEqual(self.events("averaged", "validation")[-1]["loss"], loss["averaged"],
                                places=7)
 
+    def test_a_validation_that_is_not_finite_ends_the_run_and_says_so(self):
+        """Both steps have a loss; the second one's gradients are too large for any weight."""
+        self.replace("recipe.yaml", "[0.25, 0.25, 0.25]", "[1e-6, 1e-6, 1e-6]")
+        far = ("train.epochs=1", "train.schedule={constant: 1e6}")
+        for launcher in ((), ("mpirun", "-n", "2")):
+            done = self.train("--run", f"out{len(launcher)}", "data.validation=data/train", *far,
+                              code=1, launcher=launcher)
+            self.assertIn("convoy: validation after step 2: the loss is not finite\n", done.stderr)
+            lines = self.events(f"out{len(launcher)}", "validation")
+            self.assertEqual([line["loss"] for line in lines], [None])
+        self.train("--run", "unseen", *far)
+        done = self.works("evaluate", "unseen", "data/train", "--json")
+        self.assertIsNone(json.loads(done.stdout)["loss"])
+
 
 class From(Train):
     def setUp(self):
@@ -318,20 +332,6 @@ class From(Train):
         self.train("--run", "new", start, "train.from_new=[head]")
         self.refuses(2, ["haed"], "train", "recipe.yaml", "--run", "out2", start,
                      "train.from_new=[haed]", may_write=("out2",))
-
-    def test_a_validation_that_is_not_finite_ends_the_run_and_says_so(self):
-        """Both steps have a loss; the second one's gradients are too large for any weight."""
-        self.replace("recipe.yaml", "[0.25, 0.25, 0.25]", "[1e-6, 1e-6, 1e-6]")
-        far = ("train.epochs=1", "train.schedule={constant: 1e6}")
-        for launcher in ((), ("mpirun", "-n", "2")):
-            done = self.train("--run", f"out{len(launcher)}", "data.validation=data/train", *far,
-                              code=1, launcher=launcher)
-            self.assertIn("convoy: validation after step 2: the loss is not finite\n", done.stderr)
-            lines = self.events(f"out{len(launcher)}", "validation")
-            self.assertEqual([line["loss"] for line in lines], [None])
-        self.train("--run", "unseen", *far)
-        done = self.works("evaluate", "unseen", "data/train", "--json")
-        self.assertIsNone(json.loads(done.stdout)["loss"])
 
 
 if __name__ == "__main__":
