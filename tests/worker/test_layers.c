@@ -63,6 +63,7 @@ static const struct layer_case cases[] = {
     {"avgpool", INPUT(6, 4, 5), "{avgpool: {kernel: 2, sum: true}}"},
     {"lrn", INPUT(19, 3, 4), "{lrn: {alpha: 0.5}}"},
     {"lrn", INPUT(35, 2, 19), "{lrn: {alpha: 1000, k: 0.01}}"},
+    {"lrn", INPUT(40, 2, 37), "{lrn: {alpha: 2, beta: 0.6}}"},
     {"lrn", INPUT(5, 3, 4), "{lrn: {size: 4, alpha: 2, beta: 0.6, k: 2}}"},
     {"lrn", INPUT(33, 2, 3), "{lrn: {size: 21, alpha: 2}}"},
     {"lrn", INPUT(17, 5, 6), "{lrn: {size: 3, alpha: 2, within: true}}"},

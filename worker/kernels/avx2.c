@@ -89,6 +89,17 @@ KERNEL_INLINE void v16_store_bytes(uint8_t *p, v16 a) {
         _mm_packus_epi32(_mm256_castsi256_si128(high), _mm256_extracti128_si256(high, 1));
     _mm_storeu_si128((__m128i *)p, _mm_packus_epi16(first, second));
 }
+KERNEL_INLINE v16 v16_beside(v16 a, v16 b, int first) {
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    const __m256 part[5] = {a.low, a.high, b.low, b.high, b.high};
+    __m256i from = _mm256_add_epi32(lane, _mm256_set1_epi32(first % 8)); /* its low bits count */
+    __m256 next = _mm256_castsi256_ps(_mm256_cmpgt_epi32(from, _mm256_set1_epi32(7)));
+    const __m256 *at = part + first / 8;
+    __m256 one = _mm256_permutevar8x32_ps(at[0], from);
+    __m256 two = _mm256_permutevar8x32_ps(at[1], from);
+    __m256 three = _mm256_permutevar8x32_ps(at[2], from);
+    return (v16){_mm256_blendv_ps(one, two, next), _mm256_blendv_ps(two, three, next)};
+}
 KERNEL_INLINE v16 v16_first(v16 a, int count) {
     const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     __m256i low = _mm256_cmpgt_epi32(_mm256_set1_epi32(count), lane);

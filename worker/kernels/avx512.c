@@ -65,6 +65,10 @@ KERNEL_INLINE v16 v16_where_byte(const uint8_t *p, uint8_t byte, v16 a) {
 KERNEL_INLINE void v16_store_bytes(uint8_t *p, v16 a) {
     _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(_mm512_cvttps_epi32(a)));
 }
+KERNEL_INLINE v16 v16_beside(v16 a, v16 b, int first) {
+    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    return _mm512_permutex2var_ps(a, _mm512_add_epi32(lane, _mm512_set1_epi32(first)), b);
+}
 KERNEL_INLINE v16 v16_first(v16 a, int count) {
     return _mm512_maskz_mov_ps((__mmask16)((1u << count) - 1), a);
 }

@@ -20,6 +20,13 @@ struct lrn_windows {
     int taps;
 };
 
+/* Rows of pixels of a channel block and of those before and after it: `own` is dense, the others
+ * may be one pixel again and again (a step of 0): zeros, where there is no such block. */
+struct lrn_rows {
+    const float *before, *own, *after;
+    ptrdiff_t before_step, after_step;
+};
+
 struct lrn_kernels {
     /* squares[p * stride] = in[p]^2, 16 lanes a pixel; and += */
     void (*squares)(float *squares, ptrdiff_t stride, const float *in, int pixels);
@@ -33,6 +40,15 @@ struct lrn_kernels {
         const struct lrn_numbers *numbers);
     /* in_gradient -= 2 * alpha * beta * in * windows of the terms */
     void (*backward_finish)(float *in_gradient, const float *in, const struct lrn_windows *windows,
+        int pixels, const struct lrn_numbers *numbers);
+
+    /* The same three for windows of five channels, as everyone takes them, without squares in
+     * memory; terms are dense. The same bits. */
+    void (*five_normalise)(
+        float *out, const struct lrn_rows *in, int pixels, const struct lrn_numbers *numbers);
+    void (*five_backward_terms)(float *terms, float *in_gradient, const float *out_gradient,
+        const struct lrn_rows *in, int pixels, const struct lrn_numbers *numbers);
+    void (*five_backward_finish)(float *in_gradient, const float *in, const struct lrn_rows *terms,
         int pixels, const struct lrn_numbers *numbers);
 };
 

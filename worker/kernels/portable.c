@@ -99,6 +99,11 @@ KERNEL_INLINE v16 v16_where_byte(const uint8_t *p, uint8_t byte, v16 a) {
 KERNEL_INLINE void v16_store_bytes(uint8_t *p, v16 a) {
     LANES p[l] = (uint8_t)a.lane[l];
 }
+KERNEL_INLINE v16 v16_beside(v16 a, v16 b, int first) {
+    v16 r;
+    LANES r.lane[l] = first + l < 16 ? a.lane[first + l] : b.lane[first + l - 16];
+    return r;
+}
 KERNEL_INLINE v16 v16_first(v16 a, int count) {
     v16 r;
     LANES r.lane[l] = l < count ? a.lane[l] : 0.0f;

@@ -26,7 +26,8 @@
  *     v16 v16_where_byte(const uint8_t *p, uint8_t byte, v16 a)
  *                                              a where p[lane] is `byte`, else 0; any p
  *     void v16_store_bytes(uint8_t *p, v16 a)  whole numbers 0 .. 255 as bytes, any p
- *     v16 v16_first(v16 a, int count)          lanes 0 .. count-1 of a, the others 0
+ *     v16 v16_beside(v16 a, v16 b, int first)  lanes first .. first+15 of the 32 of a and then b;
+ * first 0 .. 16 v16 v16_first(v16 a, int count)          lanes 0 .. count-1 of a, the others 0
  *     float v16_sum(v16 a)                     all lanes, by one fixed tree: lane l + lane l+8,
  *                                              then l + l+4, l + l+2, l + l+1
  *     void v16_transpose(float *out, ptrdiff_t out_row, const float *in, ptrdiff_t in_row)

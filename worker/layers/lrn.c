@@ -42,14 +42,17 @@ static const struct option lrn_options[] = {
     LAYER_NAME_OPTION, OPTIONS_END};
 
 /* Across: pixels of all blocks at a time, so that what is worked on stays in the first cache (a
- * third faster than whole rows of 56). */
-#define PIECE 8
+ * third faster than whole rows of 56); of five channels, of three blocks at a time, whole rows. */
+#define PIECE      8
+#define FIVE_PIECE 64
 
 /* What one thread works with, while on a piece of a row or (within) on one block of a picture. */
 struct bench {
     float *line;  /* squares between zeros for the windows' overhang: across, [PIECE]
-                     [channel_stride]; within, of a row, [width + size][16] */
-    float *terms; /* of backward; across, as `line`; within, [height][width][16] */
+                     [channel_stride]; of five, zeros, [16]; within, of a row, [width + size]
+                     [16] */
+    float *terms; /* of backward; across, as `line`; of five, of three blocks, [3][FIVE_PIECE]
+                     [16]; within, [height][width][16] */
 };
 
 static size_t up(size_t floats) {
@@ -62,15 +65,26 @@ static size_t channel_stride(const struct layer *layer) {
     return up((size_t)o->size / 2) + up(blocks * CHANNEL_BLOCK + (size_t)o->size / 2);
 }
 
+static bool is_five(const struct layer *layer) {
+    const struct lrn_options *o = layer->options;
+    return !o->within && o->size == 5;
+}
+
 static size_t line_floats(const struct layer *layer) {
     const struct lrn_options *o = layer->options;
     size_t width = (size_t)layer->input[0]->shape.width;
+    if (is_five(layer)) {
+        return CHANNEL_BLOCK;
+    }
     return o->within ? (width + (size_t)o->size) * CHANNEL_BLOCK : PIECE * channel_stride(layer);
 }
 
 static size_t terms_floats(const struct layer *layer) {
     struct shape shape = layer->input[0]->shape;
     size_t plane = (size_t)shape.height * (size_t)shape.width * CHANNEL_BLOCK;
+    if (is_five(layer)) {
+        return 3 * FIVE_PIECE * CHANNEL_BLOCK;
+    }
     return ((const struct lrn_options *)layer->options)->within ? plane : line_floats(layer);
 }
 
@@ -167,19 +181,81 @@ static void across_backward(const struct layer *layer, const struct layer_run *r
     }
 }
 
+/* NULL: there is no such block. */
+static struct lrn_rows five_rows(
+    const struct bench *bench, const float *before, const float *own, const float *after) {
+    return (struct lrn_rows){
+        .before = before != NULL ? before : bench->line,
+        .own = own,
+        .after = after != NULL ? after : bench->line,
+        .before_step = before != NULL ? CHANNEL_BLOCK : 0,
+        .after_step = after != NULL ? CHANNEL_BLOCK : 0,
+    };
+}
+
+static struct lrn_rows five_inputs(
+    const struct layer *layer, const struct bench *bench, const struct piece *piece, int block) {
+    const struct tensor *in = &layer->input[0]->activation;
+    bool last = block == shape_blocks(in->shape.channels) - 1;
+    return five_rows(bench, block > 0 ? piece_at(in, piece, block - 1) : NULL,
+        piece_at(in, piece, block), last ? NULL : piece_at(in, piece, block + 1));
+}
+
+static void five_forward(const struct layer *layer, const struct layer_run *run,
+    const struct bench *bench, const struct piece *piece) {
+    const struct tensor *in = &layer->input[0]->activation, *out = &layer->output[0]->activation;
+    const struct lrn_numbers numbers = numbers_of(layer);
+    for (int b = 0; b < shape_blocks(in->shape.channels); b++) {
+        const struct lrn_rows rows = five_inputs(layer, bench, piece, b);
+        run->kernels->lrn.five_normalise(piece_at(out, piece, b), &rows, piece->pixels, &numbers);
+    }
+}
+
+/* A block is finished once the terms of the next are there: those of three lie in a ring. */
+static void five_backward(const struct layer *layer, const struct layer_run *run,
+    const struct bench *bench, const struct piece *piece) {
+    const struct tensor *in = &layer->input[0]->activation, *dx = &layer->input[0]->gradient;
+    const struct tensor *dy = &layer->output[0]->gradient;
+    const struct lrn_numbers numbers = numbers_of(layer);
+    const int blocks = shape_blocks(in->shape.channels);
+    float *ring[3];
+    for (int i = 0; i < 3; i++) {
+        ring[i] = bench->terms + (ptrdiff_t)i * FIVE_PIECE * CHANNEL_BLOCK;
+    }
+    for (int b = 0; b <= blocks; b++) {
+        if (b < blocks) {
+            const struct lrn_rows rows = five_inputs(layer, bench, piece, b);
+            run->kernels->lrn.five_backward_terms(ring[b % 3], piece_at(dx, piece, b),
+                piece_at(dy, piece, b), &rows, piece->pixels, &numbers);
+        }
+        if (b > 0) {
+            const struct lrn_rows terms = five_rows(bench, b > 1 ? ring[(b - 2) % 3] : NULL,
+                ring[(b - 1) % 3], b < blocks ? ring[b % 3] : NULL);
+            run->kernels->lrn.five_backward_finish(piece_at(dx, piece, b - 1),
+                piece_at(in, piece, b - 1), &terms, piece->pixels, &numbers);
+        }
+    }
+}
+
 /* Row `item` over all pictures. */
 static void across_item(const struct layer *layer, const struct layer_run *run,
     const struct bench *bench, int item, bool backward) {
     struct shape shape = layer->input[0]->shape;
-    for (int column = 0; column < shape.width; column += PIECE) {
+    const bool five = is_five(layer);
+    const int most = five ? FIVE_PIECE : PIECE;
+    for (int column = 0; column < shape.width; column += most) {
         int left = shape.width - column;
         const struct piece piece = {
             .picture = item / shape.height,
             .row = item % shape.height,
             .column = column,
-            .pixels = left < PIECE ? left : PIECE,
+            .pixels = left < most ? left : most,
         };
-        (backward ? across_backward : across_forward)(layer, run, bench, &piece);
+        if (five) {
+            (backward ? five_backward : five_forward)(layer, run, bench, &piece);
+        } else {
+            (backward ? across_backward : across_forward)(layer, run, bench, &piece);
+        }
     }
 }
 
