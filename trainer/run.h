@@ -67,7 +67,8 @@ void run_close(struct run *run);
 status run_train(struct run *run);
 
 /* run_stage.c: for data.stage, copies the shards that each node needs, and has the data sets read
- * them. Refuses a network file system where the recipe says nothing. */
+ * them. Refuses a network file system where the recipe says nothing. However long it takes, the
+ * watch does not end the job for it. */
 status run_stage(struct run *run);
 void run_log_stage(struct run *run);
 

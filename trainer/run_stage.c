@@ -1,6 +1,7 @@
 /* Where the shards are read from: where they lie, or copies on the node. */
 #include "io/file_system.h"
 #include "trainer/run.h"
+#include "worker/exchange/agreement.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -39,17 +40,40 @@ static status find_needed(bool **needed, const struct job *job, const struct ord
     return STATUS_OK;
 }
 
-static status make_copies(
-    struct stage **stage, bool **needed, const struct run *run, const struct feed *feed) {
+/* Before the run's folder is open: on the console alone. */
+static void say_copies(
+    struct log *log, const struct run *run, const struct feed *feed, const bool *needed) {
+    const int nodes = run->job.transport->nodes;
+    int shards = 0;
+    for (int shard = 0; shard < feed->order.shards; shard++) {
+        shards += needed[shard];
+    }
+    log_line(log, "staging: copies of %d of the %d shards of %s in %s%s", shards,
+        feed->order.shards, dataset_get_folder(feed->dataset), run->recipe->data.stage,
+        nodes > 1 ? ", and what the other nodes need in theirs" : "");
+}
+
+/* The rank works, however long it takes. */
+static status copy(
+    struct stage **stage, const struct run *run, const struct feed *feed, const bool *needed) {
+    const struct activity_now before = activity_enter(run->job.activity, ACTIVITY_STAGING, -1);
+    status result = stage_create(stage, run->recipe->data.stage, feed->dataset, needed);
+    activity_leave(run->job.activity, before);
+    return result;
+}
+
+static status make_copies(struct stage **stage, bool **needed, struct log *log,
+    const struct run *run, const struct feed *feed) {
     const struct recipe_data *data = &run->recipe->data;
     TRY(check_place(data, dataset_get_folder(feed->dataset)));
     if (!is_staged(data)) {
         return STATUS_OK;
     }
     TRY(find_needed(needed, &run->job, &feed->order));
-    return run->job.transport->node_rank == 0
-               ? stage_create(stage, data->stage, feed->dataset, *needed)
-               : STATUS_OK;
+    if (log != NULL) {
+        say_copies(log, run, feed, *needed);
+    }
+    return run->job.transport->node_rank == 0 ? copy(stage, run, feed, *needed) : STATUS_OK;
 }
 
 static status use_copies(const struct run *run, const struct feed *feed, const bool *needed) {
@@ -64,9 +88,11 @@ static status use_copies(const struct run *run, const struct feed *feed, const b
     return result;
 }
 
-static status stage_feed(struct run *run, const struct feed *feed, struct stage **stage) {
+static status stage_feed(
+    struct run *run, struct log *log, const struct feed *feed, struct stage **stage) {
     bool *needed = NULL;
-    status result = job_agree(&run->job, make_copies(stage, &needed, run, feed));
+    status result = agreement_status_in(
+        ACTIVITY_COPIES, run->job.transport, make_copies(stage, &needed, log, run, feed));
     if (result == STATUS_OK) {
         result = job_agree(&run->job, use_copies(run, feed, needed));
     }
@@ -74,10 +100,21 @@ static status stage_feed(struct run *run, const struct feed *feed, struct stage 
     return result;
 }
 
-status run_stage(struct run *run) {
-    TRY(stage_feed(run, &run->training, &run->stage[0]));
-    return run->validation.dataset != NULL ? stage_feed(run, &run->validation, &run->stage[1])
+static status stage_feeds(struct run *run, struct log *log) {
+    TRY(stage_feed(run, log, &run->training, &run->stage[0]));
+    return run->validation.dataset != NULL ? stage_feed(run, log, &run->validation, &run->stage[1])
                                            : STATUS_OK;
+}
+
+status run_stage(struct run *run) {
+    struct log *log = NULL;
+    TRY(job_agree(&run->job,
+        run->job.rank == 0 ? log_open(&log, NULL, false, run->options->quiet) : STATUS_OK));
+    watch_set_log(run->job.watch, log);
+    status result = stage_feeds(run, log);
+    watch_set_log(run->job.watch, NULL);
+    log_close(log);
+    return result;
 }
 
 void run_log_stage(struct run *run) {

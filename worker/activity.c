@@ -5,6 +5,7 @@
 
 static const char *const names[ACTIVITY_PHASES] = {
     [ACTIVITY_OTHER] = "other work",
+    [ACTIVITY_STAGING] = "staging",
     [ACTIVITY_INPUT] = "input",
     [ACTIVITY_FORWARD] = "forward",
     [ACTIVITY_BACKWARD] = "backward",
@@ -15,6 +16,7 @@ static const char *const names[ACTIVITY_PHASES] = {
     [ACTIVITY_AGREEMENT] = "agreement",
     [ACTIVITY_EXCHANGE] = "exchange",
     [ACTIVITY_COLLECTIVE] = "collective",
+    [ACTIVITY_COPIES] = "copies",
 };
 
 const char *activity_name(enum activity_phase phase) {
@@ -23,6 +25,10 @@ const char *activity_name(enum activity_phase phase) {
 
 bool activity_is_wait(enum activity_phase phase) {
     return phase >= ACTIVITY_AGREEMENT;
+}
+
+bool activity_is_limited(enum activity_phase phase) {
+    return activity_is_wait(phase) && phase != ACTIVITY_COPIES;
 }
 
 double activity_clock(void) {

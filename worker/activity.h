@@ -13,8 +13,9 @@
 #include <stdint.h>
 
 enum activity_phase {
-    ACTIVITY_OTHER, /* start, log, and what lies between the phases below */
-    ACTIVITY_INPUT, /* waits for pictures of its own loader */
+    ACTIVITY_OTHER,   /* start, log, and what lies between the phases below */
+    ACTIVITY_STAGING, /* copies shards to the node */
+    ACTIVITY_INPUT,   /* waits for pictures of its own loader */
     ACTIVITY_FORWARD,
     ACTIVITY_BACKWARD,
     ACTIVITY_UPDATE,
@@ -25,12 +26,15 @@ enum activity_phase {
     ACTIVITY_AGREEMENT,
     ACTIVITY_EXCHANGE,   /* detail: the first bucket that has not come, or -1 */
     ACTIVITY_COLLECTIVE, /* any other call for all ranks */
+    ACTIVITY_COPIES,     /* of shards, which other ranks make: takes as long as it takes */
     ACTIVITY_PHASES
 };
 
 /* "forward", "the exchange". */
 const char *activity_name(enum activity_phase phase);
 bool activity_is_wait(enum activity_phase phase);
+/* Whether it is a wait that must end in time: all but that for copies. */
+bool activity_is_limited(enum activity_phase phase);
 
 /* Where a rank stands. */
 struct activity_now {

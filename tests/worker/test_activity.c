@@ -68,8 +68,12 @@ static void test_activity__waits_for_other_ranks_are_told_apart_from_work(void) 
         CU_ASSERT(strlen(activity_name((enum activity_phase)p)) > 0);
         waits += activity_is_wait((enum activity_phase)p);
     }
-    CU_ASSERT_EQUAL(waits, 3);
+    CU_ASSERT_EQUAL(waits, 4);
     CU_ASSERT(!activity_is_wait(ACTIVITY_INPUT)); /* the rank's own fault */
+    CU_ASSERT(!activity_is_wait(ACTIVITY_STAGING));
+    CU_ASSERT(!activity_is_limited(ACTIVITY_STAGING));
+    CU_ASSERT(!activity_is_limited(ACTIVITY_COPIES)); /* is told of, and ends no job */
+    CU_ASSERT(activity_is_limited(ACTIVITY_AGREEMENT));
 }
 
 TEST_MAIN("activity", TEST(test_activity__phases_nest_and_are_shown_when_they_end),

@@ -20,12 +20,13 @@ void story_silence(
         reason_text((enum heart_reason)verdict->reason), by->rank, by->host, verdict->seconds);
 }
 
-/* "the exchange of bucket 3 in step 121", "forward in step 121" */
+/* "the exchange of bucket 3 in step 121", "forward in step 121", "staging" */
 static void describe(char *text, size_t size, const struct heart_place *place) {
     static const char *const waits[ACTIVITY_PHASES] = {
         [ACTIVITY_AGREEMENT] = "the agreement of all ranks",
         [ACTIVITY_EXCHANGE] = "the exchange",
         [ACTIVITY_COLLECTIVE] = "a call for all ranks",
+        [ACTIVITY_COPIES] = "the copies of shards",
     };
     if (place->phase == HEART_LOST) {
         snprintf(text, size, "last heard of in step %" PRId64, place->step + 1);
@@ -36,9 +37,14 @@ static void describe(char *text, size_t size, const struct heart_place *place) {
     if (place->phase == ACTIVITY_EXCHANGE && place->detail >= 0) {
         snprintf(bucket, sizeof bucket, " of bucket %" PRId64, place->detail);
     }
-    snprintf(text, size, "%s%s in step %" PRId64,
-        name != NULL ? name : activity_name((enum activity_phase)place->phase), bucket,
-        place->step + 1);
+    if (name == NULL) {
+        name = activity_name((enum activity_phase)place->phase);
+    }
+    if (place->phase == ACTIVITY_STAGING || place->phase == ACTIVITY_COPIES) {
+        snprintf(text, size, "%s", name); /* before the first step */
+        return;
+    }
+    snprintf(text, size, "%s%s in step %" PRId64, name, bucket, place->step + 1);
 }
 
 void story_wait(char text[STORY_SIZE], const struct peers *peers, const struct heart_beat *all) {

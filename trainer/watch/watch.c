@@ -213,7 +213,8 @@ static void look_for_waits(struct watch *watch, double now) {
     }
     char text[STORY_SIZE];
     const double waited = all.waiter.rank >= 0 ? all.waiter.seconds : 0;
-    if (limits.stop > 0 && waited >= limits.stop + patience) {
+    if (limits.stop > 0 && waited >= limits.stop + patience &&
+        activity_is_limited((enum activity_phase)all.waiter.phase)) {
         const struct heart_verdict verdict = {
             .rank = HEART_NOBODY, .by = watch->peers.rank, .reason = HEART_STALLED};
         story_wait(text, &watch->peers, &all);

@@ -29,6 +29,7 @@ struct agreement {
     struct transport *transport;
     int round, rounds;
     bool under_way;
+    enum activity_phase phase; /* of a wait for it */
     struct knowledge known;
     struct knowledge told[ROUNDS]; /* what was sent must stay until it has gone */
     struct knowledge heard;
@@ -38,6 +39,7 @@ struct agreement {
 static void agreement_init(struct agreement *agreement, struct transport *transport) {
     memset(agreement, 0, sizeof *agreement);
     agreement->transport = transport;
+    agreement->phase = ACTIVITY_AGREEMENT;
     while ((int64_t)1 << agreement->rounds < transport->ranks) {
         agreement->rounds++;
     }
@@ -130,7 +132,7 @@ static status wait_for_all(struct agreement *agreement) {
     if (done) {
         return STATUS_OK;
     }
-    const struct activity_now before = activity_enter(transport->activity, ACTIVITY_AGREEMENT, -1);
+    const struct activity_now before = activity_enter(transport->activity, agreement->phase, -1);
     status result = STATUS_OK;
     while (!done && result == STATUS_OK) {
         transport->pause(transport);
@@ -177,8 +179,13 @@ int64_t agreement_bytes(int ranks) {
 }
 
 status agreement_status(struct transport *transport, status mine) {
+    return agreement_status_in(ACTIVITY_AGREEMENT, transport, mine);
+}
+
+status agreement_status_in(enum activity_phase phase, struct transport *transport, status mine) {
     struct agreement agreement;
     agreement_init(&agreement, transport);
+    agreement.phase = phase;
     TRY(agreement_start(&agreement, mine, 0, NULL, 0));
     return agreement_finish(&agreement, NULL, NULL, 0);
 }

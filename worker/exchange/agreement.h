@@ -24,6 +24,8 @@ status agreement_compare(
 /* Whether all ranks are well. Where one is not, all fail with the status and message of the lowest
  * such rank, prefixed "rank R (HOST): " where there is more than one rank. */
 status agreement_status(struct transport *transport, status mine);
+/* The same, where the wait for the others is another phase than ACTIVITY_AGREEMENT. */
+status agreement_status_in(enum activity_phase phase, struct transport *transport, status mine);
 
 /* Sums whole numbers over all ranks, so that all have them. Exact, in any order: for counts. */
 status agreement_sum(struct transport *transport, int64_t *values, int count);

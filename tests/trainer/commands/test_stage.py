@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """data.stage: shards are copied to the node once, verified, and gone when the run is; and a data set
 on a network file system is refused without it."""
+import fcntl
 import glob
 import os
 import re
@@ -103,6 +104,38 @@ class Stage(bench.Bench):
         finally:
             job.kill()
             job.wait()
+
+    def test_it_may_take_longer_than_any_other_wait(self):
+        """Another job that copies the same data set holds it up, until the watch has told of a wait
+        that is longer than what ends a job."""
+        job = self.leave_copies()
+        job.kill()
+        job.wait()
+        for copy in self.copies():
+            os.remove(copy)
+        with open(self.copies("copying")[0], "r+b") as other:
+            fcntl.flock(other, fcntl.LOCK_EX)
+            job = subprocess.Popen(
+                ["mpirun", "-n", "3", bench.PROGRAM, "train", "recipe.yaml", "--run", "slow",
+                 "--oversubscribe", "data.stage=fast", "watch.warn_seconds=1",
+                 "watch.stop_seconds=5"], cwd=self.folder, env=bench.environment(), text=True,
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            said = ""
+            try:
+                for line in job.stderr:
+                    said += line
+                    waited = re.search(r"rank [12] \(\S+\) has waited (\d+) s for the copies of "
+                                       r"shards; not there: rank 0 \(\S+\), busy with staging", line)
+                    if waited and int(waited.group(1)) > 5:
+                        fcntl.flock(other, fcntl.LOCK_UN)
+                said += job.communicate(timeout=60)[1]
+            finally:
+                job.kill()
+                job.wait()
+        self.assertEqual(job.returncode, 0, said)
+        self.assertTrue(said.startswith("staging: copies of 4 of the 4 shards of data/train in fast\n"),
+                        said)
+        self.assertIn("4 shards copied, 0 found", said)
 
     def test_another_data_set_has_copies_of_its_own(self):
         job = self.leave_copies()
