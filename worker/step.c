@@ -62,7 +62,8 @@ static status check(const struct step_options *options) {
     return STATUS_OK;
 }
 
-static status create_exchanges(struct step *step) {
+/* Where these are, nothing is shared with other ranks: a rank may fail alone. */
+static status create_metrics(struct step *step) {
     const struct step_options *options = &step->options;
     step->metric_options = (struct exchange_options){
         .leaves = options->leaves,
@@ -72,10 +73,15 @@ static status create_exchanges(struct step *step) {
         .vectors = step->buffers,
         .alone = true, /* so few that it is all latency */
     };
+    return exchange_create(&step->metrics, step->transport, &step->metric_options);
+}
+
+/* For all ranks: those of a node take shared memory together. */
+static status create_gradients(struct step *step) {
+    const struct step_options *options = &step->options;
     size_t bucket = options->bucket / sizeof(float);
     bool local = step_is_local(step);
     bool norms = step->optimizer != NULL && !local && optimizer_rounds(step->optimizer) > 0;
-    TRY(exchange_create(&step->metrics, step->transport, &step->metric_options));
     if (step->optimizer != NULL) {
         step->gradient_options = (struct exchange_options){
             .algorithm = options->algorithm,
@@ -125,10 +131,27 @@ static status place_weights(struct step *step) {
     return step_take_norms(step);
 }
 
+/* What may fail on some ranks alone, before what all do together. */
+static status prepare(struct step **step, struct net *net, struct optimizer *optimizer,
+    struct transport *transport, const struct step_options *options) {
+    TRY(check(options));
+    TRY(MEMORY_ALLOCATE(step, 1));
+    struct step *own = *step;
+    own->net = net;
+    own->optimizer = optimizer;
+    own->transport = transport;
+    own->options = *options;
+    own->vector_size = optimizer != NULL ? net_vector_size(net) : NET_METRICS;
+    own->first_leaf = tree_rank_first(transport->rank, transport->ranks, options->leaves);
+    own->leaves = tree_rank_leaves(transport->rank, transport->ranks, options->leaves);
+    own->batch = (struct pass_batch){.sum = sum_over_batch, .context = own};
+    TRY(step_plan_passes(own));
+    TRY(check_batch_sums(own));
+    return create_metrics(own); /* checks leaves and ranks */
+}
+
 static status take_memory(struct step *step) {
-    TRY(step_plan_passes(step));
-    TRY(check_batch_sums(step));
-    TRY(create_exchanges(step)); /* checks leaves and ranks */
+    TRY(create_gradients(step));
     for (int b = 0; b < step->buffers; b++) {
         step->metric_buffer[b] = exchange_vector(step->metrics, b);
         if (step->gradients != NULL) {
@@ -141,18 +164,11 @@ static status take_memory(struct step *step) {
 status step_create(struct step **step, struct net *net, struct optimizer *optimizer,
     struct transport *transport, const struct step_options *options) {
     *step = NULL;
-    TRY(check(options));
-    struct step *own;
-    TRY(MEMORY_ALLOCATE(&own, 1));
-    own->net = net;
-    own->optimizer = optimizer;
-    own->transport = transport;
-    own->options = *options;
-    own->vector_size = optimizer != NULL ? net_vector_size(net) : NET_METRICS;
-    own->first_leaf = tree_rank_first(transport->rank, transport->ranks, options->leaves);
-    own->leaves = tree_rank_leaves(transport->rank, transport->ranks, options->leaves);
-    own->batch = (struct pass_batch){.sum = sum_over_batch, .context = own};
-    status result = agreement_status(transport, take_memory(own));
+    struct step *own = NULL;
+    status result = agreement_status(transport, prepare(&own, net, optimizer, transport, options));
+    if (result == STATUS_OK) {
+        result = agreement_status(transport, take_memory(own));
+    }
     if (result != STATUS_OK) {
         step_destroy(own);
         return status_trace(result, __FILE__, __LINE__, __func__);

@@ -154,7 +154,7 @@ static status evaluate(struct evaluation *e, const struct command_line *line) {
     TRY(job_agree(
         e->job, job_plan_threads(&threads, e->job, options->threads, options->oversubscribe)));
     TRY(job_agree(e->job, open_net(e, line, threads)));
-    TRY(job_agree(e->job, open_step(e)));
+    TRY(open_step(e));
     TRY(validation_run(
         &e->figures, &e->confusion, e->job, e->step, e->net, &e->feed, &e->trained.recipe, NULL));
     if (e->job->rank == 0) {
