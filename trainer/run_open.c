@@ -70,13 +70,15 @@ static status describe(struct run *run) {
 /* What every rank must have alike, single values first: the most telling difference is named. */
 static status agree_on_all(const struct run *run) {
     const struct recipe *recipe = run->recipe;
-    char seed[32], batch[64], steps[32], bucket[32], patience[32], text[17];
+    char seed[32], batch[64], steps[32], bucket[32], patience[32], cadence[64], text[17];
     snprintf(seed, sizeof seed, "%" PRId64, recipe->train.seed);
     snprintf(batch, sizeof batch, "%" PRId64 " in leaves of %" PRId64, recipe->train.batch,
         recipe->train.leaf);
     snprintf(steps, sizeof steps, "%" PRId64, run->state.steps);
     snprintf(bucket, sizeof bucket, "%" PRId64, recipe->exchange.bucket);
     snprintf(patience, sizeof patience, "%" PRId64, recipe->train.stop.patience);
+    snprintf(cadence, sizeof cadence, "every %" PRId64 " epochs and %" PRId64 " steps",
+        recipe->train.validate_every_epochs, recipe->train.validate_every_steps);
     digest_text(digest_bytes(run->canonical, strlen(run->canonical)), text);
     const struct agreement_value values[] = {
         {"build", version_identity()},
@@ -89,6 +91,7 @@ static status agree_on_all(const struct run *run) {
         {"number of steps", steps},
         {"exchange.bucket", bucket},
         {"train.stop.patience", patience},
+        {"cadence of validation", cadence},
         {"--timeline", run->options->timeline != NULL ? "given" : "not given"},
     };
     return agreement_compare(run->job.transport, values, (int)(sizeof values / sizeof values[0]));
@@ -140,12 +143,12 @@ status run_open(struct run *run, const struct recipe *recipe, const struct run_o
     TRY(job_agree(&job, job_plan_threads(&run->threads, &job, threads, options->oversubscribe)));
     run->first_core = job_first_core(&job, run->threads);
     TRY(job_agree(&job, open_data(run)));
-    TRY(run_stage(run));
     plan_steps(run);
-    TRY(job_agree(&job, open_net(run)));
-    TRY(job_agree(&job, open_step(run)));
     TRY(job_agree(&job, describe(run)));
-    TRY(agree_on_all(run));
+    TRY(agree_on_all(run)); /* before what all do together because of it */
+    TRY(run_stage(run));
+    TRY(job_agree(&job, open_net(run)));
+    TRY(open_step(run));
     TRY(open_timeline(run));
     TRY(run_load(run));
     return job_agree(&job, start_loader(run));

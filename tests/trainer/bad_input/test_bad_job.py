@@ -35,7 +35,9 @@ class BadJob(bench.Bench):
         self.assertEqual(glob.glob(self.path("out", "checkpoints", "*")), [], output)
 
     def train_command(self, *more, program=bench.PROGRAM, recipe="recipe.yaml"):
-        return [program, "train", recipe, "--run", "out", "--oversubscribe", *more]
+        """A job that hangs is to end, by words that the tests do not expect."""
+        return [program, "train", recipe, "--run", "out", "--oversubscribe",
+                "watch.stop_seconds=20", *more]
 
     def test_another_recipe_on_one_rank(self):
         text = self.read("recipe.yaml").decode()
@@ -54,6 +56,29 @@ class BadJob(bench.Bench):
         self.works("import", "pictures", "pictures", "data/other", "--shards", "4", "--replace")
         self.mixed_job_refuses(["rank 1", "data"], self.train_command(),
                                self.train_command("data.train=data/other"))
+
+    def test_another_validation_on_one_rank(self):
+        """What one copy of the recipe has the ranks do together, the other does not."""
+        validation = "data.validation=data/train"
+        self.mixed_job_refuses(["rank 1", "validation set", "none"],
+                               self.train_command(validation), self.train_command())
+        self.mixed_job_refuses(["rank 1", "validation set", "none"],
+                               self.train_command(), self.train_command(validation))
+        self.mixed_job_refuses(["rank 1", "cadence of validation", "every 1 epochs and 2 steps"],
+                               self.train_command(validation),
+                               self.train_command(validation, "train.validate_every_steps=2"))
+        self.mixed_job_refuses(["rank 1", "cadence of validation", "every 3 epochs and 0 steps"],
+                               self.train_command(validation),
+                               self.train_command(validation, "train.validate_every_epochs=3"))
+
+    def test_another_exchange_on_one_rank(self):
+        native = "exchange.algorithm=native"
+        self.mixed_job_refuses(["rank 1", "recipe"], self.train_command(native),
+                               self.train_command())
+        self.mixed_job_refuses(["rank 1", "recipe"], self.train_command(),
+                               self.train_command(native))
+        self.mixed_job_refuses(["rank 1", "exchange.bucket", "256"],
+                               self.train_command(), self.train_command("exchange.bucket=256"))
 
     def test_another_build_on_one_rank(self):
         version = self.works("version").stdout
