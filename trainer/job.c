@@ -63,6 +63,10 @@ status job_init(struct job *job) {
 }
 
 void job_release(struct job *job, status result) {
+    if (job->transport != NULL && job->transport->failed) {
+        launch_report_alone(result);
+        job->transport->abort(job->transport, 1);
+    }
     launch_report(result);
     activity_enter(job->activity, ACTIVITY_COLLECTIVE, -1); /* all leave together */
     if (job->transport != NULL) {

@@ -27,7 +27,8 @@ struct job {
  * job watched. */
 status job_init(struct job *job);
 /* For all ranks. Reports `result` and ends MPI, in this order: mpirun kills the job as soon as one
- * rank leaves with an error, and rank 0 must have spoken by then. */
+ * rank leaves with an error, and rank 0 must have spoken by then. A rank whose transport has failed
+ * is alone: it speaks for itself and ends the job (MPI_Abort). */
 void job_release(struct job *job, status result);
 
 /* Threads of this rank: `wanted`, or with 0 a fair share of the host's cores. Fails with

@@ -78,10 +78,10 @@ void launch_settle(int argc, char *const *argv) {
     }
 }
 
-void launch_report(status result) {
+static void report(status result, bool speaks) {
     static bool reported;
     fflush(stdout);
-    if (result == STATUS_OK || reported || !launch_speaks()) {
+    if (result == STATUS_OK || reported || !speaks) {
         return;
     }
     reported = true;
@@ -89,4 +89,12 @@ void launch_report(status result) {
     if (getenv("CONVOY_TRACE") != NULL) {
         fprintf(stderr, "%s\n%s\n", status_name(result), status_trace_text());
     }
+}
+
+void launch_report(status result) {
+    report(result, launch_speaks());
+}
+
+void launch_report_alone(status result) {
+    report(result, true);
 }

@@ -32,5 +32,7 @@ void launch_settle(int argc, char *const *argv);
 /* Says the failure `result` in one line on stderr, and flushes what was printed; on the process
  * that speaks alone, and once. With CONVOY_TRACE set it also says where the failure came from. */
 void launch_report(status result);
+/* The same on any process: one that is alone with its failure. */
+void launch_report_alone(status result);
 
 #endif

@@ -28,6 +28,9 @@ struct transport {
     bool shares_memory;        /* ranks of a node may share memory: see share.h */
     const char *host;          /* of this rank, for messages */
     struct activity *activity; /* of this rank: who waits marks it; NULL: nobody looks */
+    /* An error of the transport itself: this rank is alone with it, and others may wait for what it
+     * never sends. All that it can do is to end the job. */
+    _Atomic bool failed;
     bool any_thread; /* all functions but `destroy` may be called by several threads at a time */
     /* Payload bytes handed to send since the transport was made. */
     int64_t bytes_sent, bytes_received;
@@ -78,7 +81,8 @@ enum transport_tag {
 
 /* Over MPI_COMM_WORLD (duplicated): collective. MPI must be initialised. Ranks are ordered by
  * (node, rank on the node), so that subtrees stay inside a node; `transport->rank` is that order,
- * and rank 0 is MPI's rank 0. Errors of MPI are STATUS_PEER.
+ * and rank 0 is MPI's rank 0. An error of MPI is STATUS_PEER,
+ * naming rank and host, here and in every later call: nothing waits any more.
  *
  * For tests, CONVOY_TEST_NODES pretends that the ranks of one node are on several: "2,3,1" gives
  * two to the first, three to the second, the rest to the third. STATUS_USAGE where it is no such

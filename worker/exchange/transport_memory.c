@@ -224,6 +224,7 @@ static status memory_test(
     free(end);
     *request = (struct transport_request){0};
     if (size != other_size) {
+        transport->failed = true;
         FAIL(STATUS_PEER, "rank %d %s %zu bytes with tag %d, but the other end has %zu",
             transport->rank, receive ? "expects" : "sends", size, tag, other_size);
     }

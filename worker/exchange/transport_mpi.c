@@ -5,6 +5,7 @@
 #include <mpi.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -27,6 +28,7 @@ struct mpi_transport {
     int *node_first;      /* [nodes + 1] */
     long sleep_nsec;
     char host[MPI_MAX_PROCESSOR_NAME];
+    char failure[MPI_MAX_PROCESSOR_NAME + MPI_MAX_ERROR_STRING + 64]; /* once it has failed */
 };
 
 _Static_assert(sizeof(MPI_Request) <= sizeof(void *), "a request of MPI must fit `inner`");
@@ -35,17 +37,27 @@ static struct mpi_transport *mpi_transport(struct transport *transport) {
     return (struct mpi_transport *)transport;
 }
 
-static status check(int code, const char *what) {
-    if (code == MPI_SUCCESS) {
+/* The first error is that of all later calls. */
+static status check(struct mpi_transport *own, int code, const char *what) {
+    struct transport *base = &own->base;
+    if (code == MPI_SUCCESS && !base->failed) {
         return STATUS_OK;
     }
-    char text[MPI_MAX_ERROR_STRING] = "unknown error";
-    int length;
-    MPI_Error_string(code, text, &length);
-    FAIL(STATUS_PEER, "%s failed: %s", what, text);
+    pthread_mutex_lock(&own->lock);
+    if (!base->failed) {
+        char text[MPI_MAX_ERROR_STRING] = "unknown error";
+        int length;
+        MPI_Error_string(code, text, &length);
+        snprintf(own->failure, sizeof own->failure, "rank %d (%s): %s failed: %s", base->rank,
+            own->host, what, text);
+        base->failed = true;
+    }
+    pthread_mutex_unlock(&own->lock);
+    FAIL(STATUS_PEER, "%s", own->failure);
 }
 
-static status check_size(size_t size) {
+static status check_before(struct mpi_transport *own, size_t size) {
+    TRY(check(own, MPI_SUCCESS, NULL));
     if (size > TRANSPORT_MESSAGE_LIMIT) {
         FAIL(STATUS_USAGE, "a message of %zu bytes; MPI takes at most %zu", size,
             TRANSPORT_MESSAGE_LIMIT);
@@ -60,43 +72,43 @@ static void keep(struct transport_request *request, MPI_Request inner) {
 
 static status mpi_send(struct transport *transport, struct transport_request *request, int peer,
     int tag, const void *bytes, size_t size) {
-    TRY(check_size(size));
     struct mpi_transport *own = mpi_transport(transport);
+    TRY(check_before(own, size));
     MPI_Request inner;
     pthread_mutex_lock(&own->lock);
     int code = MPI_Isend(bytes, (int)size, MPI_BYTE, peer, tag, own->communicator, &inner);
     transport->bytes_sent += (int64_t)size;
     pthread_mutex_unlock(&own->lock);
-    TRY(check(code, "MPI_Isend"));
+    TRY(check(own, code, "MPI_Isend"));
     keep(request, inner);
     return STATUS_OK;
 }
 
 static status mpi_receive(struct transport *transport, struct transport_request *request, int peer,
     int tag, void *bytes, size_t size) {
-    TRY(check_size(size));
     struct mpi_transport *own = mpi_transport(transport);
+    TRY(check_before(own, size));
     MPI_Request inner;
     pthread_mutex_lock(&own->lock);
     int code = MPI_Irecv(bytes, (int)size, MPI_BYTE, peer, tag, own->communicator, &inner);
     transport->bytes_received += (int64_t)size;
     pthread_mutex_unlock(&own->lock);
-    TRY(check(code, "MPI_Irecv"));
+    TRY(check(own, code, "MPI_Irecv"));
     keep(request, inner);
     return STATUS_OK;
 }
 
 static status mpi_sum(
     struct transport *transport, struct transport_request *request, float *values, size_t count) {
-    TRY(check_size(count * sizeof *values));
     struct mpi_transport *own = mpi_transport(transport);
+    TRY(check_before(own, count * sizeof *values));
     MPI_Request inner;
     pthread_mutex_lock(&own->lock);
     int code = MPI_Iallreduce(
         MPI_IN_PLACE, values, (int)count, MPI_FLOAT, MPI_SUM, own->communicator, &inner);
     transport->bytes_sent += (int64_t)(count * sizeof *values);
     pthread_mutex_unlock(&own->lock);
-    TRY(check(code, "MPI_Iallreduce"));
+    TRY(check(own, code, "MPI_Iallreduce"));
     keep(request, inner);
     return STATUS_OK;
 }
@@ -107,13 +119,14 @@ static status mpi_test(struct transport *transport, struct transport_request *re
         return STATUS_OK;
     }
     struct mpi_transport *own = mpi_transport(transport);
+    TRY(check(own, MPI_SUCCESS, NULL));
     MPI_Request inner;
     int flag;
     memcpy(&inner, &request->inner, sizeof inner);
     pthread_mutex_lock(&own->lock);
     int code = MPI_Test(&inner, &flag, MPI_STATUS_IGNORE);
     pthread_mutex_unlock(&own->lock);
-    TRY(check(code, "MPI_Test"));
+    TRY(check(own, code, "MPI_Test"));
     if (flag) {
         *request = (struct transport_request){0};
         *done = true;
@@ -157,7 +170,8 @@ static status order_by_node(struct mpi_transport *own, MPI_Comm node) {
     int leader;
     MPI_Comm_rank(MPI_COMM_WORLD, &leader);
     MPI_Bcast(&leader, 1, MPI_INT, 0, node);
-    TRY(check(MPI_Comm_split(MPI_COMM_WORLD, 0, leader, &own->communicator), "MPI_Comm_split"));
+    TRY(check(
+        own, MPI_Comm_split(MPI_COMM_WORLD, 0, leader, &own->communicator), "MPI_Comm_split"));
     MPI_Comm_set_errhandler(own->communicator, MPI_ERRORS_RETURN);
     MPI_Comm_rank(own->communicator, &base->rank);
     MPI_Comm_size(own->communicator, &base->ranks);
@@ -187,7 +201,7 @@ static status number_nodes(struct mpi_transport *own, bool first) {
     int mine = first, *is_first;
     TRY(MEMORY_ALLOCATE(&own->node_first, (size_t)base->ranks + 1));
     TRY(MEMORY_ALLOCATE(&is_first, (size_t)base->ranks));
-    status result = check(
+    status result = check(own,
         MPI_Allgather(&mine, 1, MPI_INT, is_first, 1, MPI_INT, own->communicator), "MPI_Allgather");
     for (int r = 0; r < base->ranks && result == STATUS_OK; r++) {
         if (is_first[r]) {
@@ -207,7 +221,8 @@ static status number_nodes(struct mpi_transport *own, bool first) {
 static status find_place(struct mpi_transport *own) {
     MPI_Comm node;
     int node_rank;
-    TRY(check(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node),
+    TRY(check(own,
+        MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node),
         "MPI_Comm_split_type"));
     MPI_Comm_rank(node, &node_rank);
     status result = order_by_node(own, node);

@@ -16,6 +16,23 @@ import bench  # noqa: E402
 
 NOBODY = 65534
 
+# An MPI whose sends fail on rank 1, after a number of them.
+BROKEN_MPI = """\
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdlib.h>
+int MPI_Isend(const void *bytes, int count, void *type, int to, int tag, void *communicator,
+    void **request) {
+    static int calls;
+    int (*real)(const void *, int, void *, int, int, void *, void **) =
+        dlsym(RTLD_NEXT, "MPI_Isend");
+    if (atoi(getenv("OMPI_COMM_WORLD_RANK")) == 1 && calls++ == atoi(getenv("WORKING_SENDS"))) {
+        return 16; /* MPI_ERR_OTHER of Open MPI */
+    }
+    return real(bytes, count, type, to, tag, communicator, request);
+}
+"""
+
 
 class BadJob(bench.Bench):
     def train_refuses(self, code, texts, *more, **settings):
@@ -92,6 +109,27 @@ class BadJob(bench.Bench):
         os.chmod(other, 0o755)
         self.mixed_job_refuses(["rank 1", "build", "0123456789abcdef"], self.train_command(),
                                self.train_command(program=other))
+
+    def test_an_error_of_mpi_on_one_rank(self):
+        """Others wait for what it does not send: it speaks, though it is not rank 0, and ends all,
+        at the start and in the middle of the training."""
+        compiler = shutil.which("cc") or shutil.which("gcc")
+        if not compiler:
+            self.skipTest("no compiler for the MPI that fails")
+        self.write("broken.c", BROKEN_MPI)
+        subprocess.run([compiler, "-shared", "-fPIC", "-o", self.path("broken.so"),
+                        self.path("broken.c"), "-ldl"], check=True)
+        for sends, training in ((0, False), (200, True)):
+            with self.subTest(sends):
+                done = self.train_refuses(
+                    1, ["rank 1 (", "MPI_Isend failed"], "--oversubscribe", "--quiet",
+                    "train.epochs=1000000", "checkpoint.every_epochs=0", "watch.stop_seconds=20",
+                    may_write=("out",), launcher=[
+                        "mpirun", "-n", "3", "env", "LD_PRELOAD=" + self.path("broken.so"),
+                        f"WORKING_SENDS={sends}",
+                        "ASAN_OPTIONS=detect_leaks=0:verify_asan_link_order=0"])
+                self.assertEqual(done.stderr.count("convoy: "), 1, done.stderr)
+                self.assertEqual(os.path.exists(self.path("out", "metrics.jsonl")), training)
 
     def test_more_ranks_than_leaves(self):
         self.train_refuses(2, ["3", "2", "leaves"], "--oversubscribe", "train.batch=16",
