@@ -61,6 +61,13 @@ static status check(const struct recipe *recipe) {
         FAIL_AT(
             node_at(recipe, "train", "from_new"), STATUS_USAGE, "train.from_new needs train.from");
     }
+    const double heartbeat = recipe->watch.heartbeat_seconds;
+    if (heartbeat > 0 && heartbeat < RECIPE_HEARTBEAT_SHORTEST) {
+        FAIL_AT(node_at(recipe, "watch", "heartbeat_seconds"), STATUS_USAGE,
+            "watch.heartbeat_seconds = %g must be %d or more, or 0: a rank that waits for a core "
+            "is not dead",
+            heartbeat, RECIPE_HEARTBEAT_SHORTEST);
+    }
     return schedule_check(&train->schedule);
 }
 

@@ -68,6 +68,10 @@ struct recipe_checkpoint {
     int64_t every_steps, every_epochs, keep;
 };
 
+/* Of heartbeat_seconds: less is refused; and with several hosts less is warned of. */
+#define RECIPE_HEARTBEAT_SHORTEST 1
+#define RECIPE_HEARTBEAT_HOSTS    7
+
 /* Seconds; 0: never. */
 struct recipe_watch {
     double warn_seconds, stop_seconds, heartbeat_seconds;

@@ -162,9 +162,9 @@ static const struct option watch_options[] = {
         .low = 0, .high = 1e9,
         .help = "wait for other ranks after which the job is ended (0: never)"},
     {"heartbeat_seconds", OPTION_REAL, offsetof(struct recipe_watch, heartbeat_seconds),
-        .initial = "10", .low = 0, .high = 1e9,
-        .help = "within which a rank that is stopped or cut off is found and the job ended (0: "
-                "never)"},
+        .initial = "10", .low = 0, .high = 86400,
+        .help = "within which a rank that is stopped or cut off is found and the job ended, 1 or "
+                "more (0: never); with several hosts 7 or more"},
     OPTIONS_END};
 
 const struct option recipe_options[] = {

@@ -45,6 +45,18 @@ static void log_fit(struct run *run) {
         tree_is_power_of_two(ranks) ? "" : "; a power of two also sends fewer bytes");
 }
 
+/* Open MPI must see that a host is lost before the heartbeat does, and takes four seconds for it
+ * (docs/clusters.md). */
+static void log_heartbeat(struct run *run) {
+    const double seconds = run->recipe->watch.heartbeat_seconds;
+    if (run->job.transport->nodes > 1 && seconds > 0 && seconds < RECIPE_HEARTBEAT_HOSTS) {
+        log_warning(run->log,
+            "watch.heartbeat_seconds = %g is short for several hosts: where one is cut off, mpirun "
+            "may wait for it for minutes; leave it at %d or more",
+            seconds, RECIPE_HEARTBEAT_HOSTS);
+    }
+}
+
 /* What was asked for at the price of the same bits, and what these now depend on. */
 static void log_other_bits(struct run *run) {
     const struct recipe_exchange *exchange = &run->recipe->exchange;
@@ -95,6 +107,7 @@ void run_log_start(struct run *run, bool resumed) {
     run_log_stage(run);
     log_fit(run);
     log_other_bits(run);
+    log_heartbeat(run);
     log_line(run->log, "memory a rank: weights %.1f MiB, activations %.1f MiB, scratch %.1f MiB",
         (double)memory.weights / mib, (double)memory.activations / mib,
         (double)memory.scratch / mib);

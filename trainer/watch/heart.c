@@ -3,9 +3,9 @@
 #include <string.h>
 
 #define BEATS_A_LIMIT 10
-#define SILENT_BEATS  6   /* that do not come, until a neighbour is taken as silent */
+#define SILENT_BEATS  6   /* of these, that do not come until a neighbour is taken as silent */
 #define LOST_AFTER    2.5 /* beats, until it is no longer believed to do what it last told */
-#define BEAT_AT_REST  1.0 /* without a limit, for those who ask who waits */
+#define LONGEST_BEAT  1.0 /* seconds, for those who ask who waits: what was told ages */
 
 static void add_neighbour(struct heart *heart, int rank, double now) {
     heart->neighbour[heart->count++] = (struct heart_neighbour){.rank = rank,
@@ -13,10 +13,18 @@ static void add_neighbour(struct heart *heart, int rank, double now) {
         .last = {.behind.rank = HEART_NOBODY, .waiter.rank = HEART_NOBODY}};
 }
 
+static double beat_for(double silence) {
+    const double beat = silence / SILENT_BEATS;
+    return silence > 0 && beat < LONGEST_BEAT ? beat : LONGEST_BEAT;
+}
+
+static double larger(double a, double b) {
+    return a > b ? a : b;
+}
+
 /* How often a neighbour beats: the slower of its limit and ours counts. */
 static double beats_of(const struct heart *heart, const struct heart_neighbour *neighbour) {
-    const double its = neighbour->last.silence / SILENT_BEATS;
-    return its > heart->beat ? its : heart->beat;
+    return larger(beat_for(neighbour->last.silence), heart->beat);
 }
 
 static bool has_parent(const struct heart *heart) {
@@ -35,8 +43,8 @@ void heart_init(struct heart *heart, int rank, int ranks, double now) {
 }
 
 void heart_set_limit(struct heart *heart, double seconds) {
-    heart->beat = seconds > 0 ? seconds / BEATS_A_LIMIT : BEAT_AT_REST;
-    heart->silence = seconds > 0 ? heart->beat * SILENT_BEATS : 0;
+    heart->silence = seconds > 0 ? seconds / BEATS_A_LIMIT * SILENT_BEATS : 0;
+    heart->beat = beat_for(heart->silence);
 }
 
 void heart_hear(struct heart *heart, const struct heart_beat *beat, double now) {
@@ -139,7 +147,8 @@ bool heart_find_silent(struct heart_verdict *verdict, const struct heart *heart,
         const struct heart_neighbour *neighbour = &heart->neighbour[n];
         const double heard = neighbour->heard > heart->woke ? neighbour->heard : heart->woke;
         const bool parent = n == 0 && has_parent(heart);
-        const double limit = beats_of(heart, neighbour) * SILENT_BEATS + (parent ? heart->beat : 0);
+        const double limit =
+            larger(neighbour->last.silence, heart->silence) + (parent ? heart->beat : 0);
         const bool never_alarms = neighbour->last.silence <= 0;
         if (neighbour->known && !neighbour->left && !never_alarms && now - heard >= limit) {
             *verdict = (struct heart_verdict){.rank = neighbour->rank,

@@ -3,9 +3,10 @@
  * A machine without clock, sockets or threads, so that a test can run thousands of ranks in one
  * process; watch.c gives it all three. Ranks form a tree of HEART_CHILDREN children each, in the
  * order of the transport (ranks of a node are neighbours). Everyone sends a beat to parent and
- * children ten times within the time in which a silent rank must be found. On its way up a beat
- * tells of the sender's whole subtree who is furthest behind and who has waited longest: rank 0
- * knows of everyone, and nobody sends or hears more than HEART_CHILDREN + 1 small messages a beat.
+ * children ten times within the time in which a silent rank must be found, and at least once a
+ * second. On its way up a beat tells of the sender's whole subtree who is furthest behind and who
+ * has waited longest: rank 0 knows of everyone, and nobody sends or hears more than HEART_CHILDREN
+ * + 1 small messages a beat.
  *
  * Time is in seconds of any clock that does not jump. A rank that did not run itself (the whole job
  * was suspended, or this host alone was) accuses nobody for what it missed: heart_wake.
@@ -73,7 +74,7 @@ struct heart {
 void heart_init(struct heart *heart, int rank, int ranks, double now);
 
 /* A silent rank must be found, and the job ended, within `seconds`; 0: never. Neighbours are beaten
- * to ten times in it, and taken as silent after six tenths. */
+ * to ten times in it, at least once a second, and taken as silent after six tenths. */
 void heart_set_limit(struct heart *heart, double seconds);
 
 /* Takes in a beat or a farewell; others are not for it. Strangers are passed over. */

@@ -133,6 +133,38 @@ static void test_heart__rank_0_knows_who_keeps_whom_waiting(void) {
     job_release(&job);
 }
 
+/* What a rank told ages: with rare beats, a wait of a moment would count until the next one. */
+static void test_heart__the_waits_are_known_however_long_a_rank_may_be_silent(void) {
+    static const double limits[] = {0, 30, 600, 86400, 1e9};
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        struct job job;
+        struct heart_verdict verdict;
+        struct heart_beat all;
+        job_init(&job, 40);
+        for (int r = 0; r < job.ranks; r++) {
+            heart_set_limit(&job.heart[r], limits[i]);
+        }
+        CU_ASSERT(!run(&verdict, &job, 5)); /* all wait, then all but one work */
+        for (int r = 0; r < job.ranks; r++) {
+            job.activity[r].phase = r == 39 ? ACTIVITY_EXCHANGE : ACTIVITY_FORWARD;
+            job.activity[r].since = job.now;
+        }
+        CU_ASSERT(!run(&verdict, &job, 5));
+        heart_fill(&all, &job.heart[0], &job.activity[0], job.now);
+        CU_ASSERT_EQUAL(all.ranks, 40);
+        CU_ASSERT_EQUAL(all.busy, 39);
+        CU_ASSERT_EQUAL(all.waiter.rank, 39);
+        CU_ASSERT_DOUBLE_EQUAL(all.waiter.seconds, 5, 0.2);
+        if (limits[i] == 600) {
+            job.alive[7] = false;
+            CU_ASSERT(!run(&verdict, &job, 0.6 * 600 - 1));
+            CU_ASSERT(run(&verdict, &job, 4));
+            CU_ASSERT_EQUAL(verdict.rank, 7);
+        }
+        job_release(&job);
+    }
+}
+
 static void test_heart__who_is_not_heard_of_is_behind_and_waits_for_nobody(void) {
     struct job job;
     struct heart_verdict verdict;
@@ -223,6 +255,7 @@ static void test_heart__who_speaks_can_be_reached(void) {
 TEST_MAIN("heart", TEST(test_heart__a_silent_rank_is_found_by_its_parent_in_time),
     TEST(test_heart__no_rank_sends_more_than_to_its_neighbours),
     TEST(test_heart__rank_0_knows_who_keeps_whom_waiting),
+    TEST(test_heart__the_waits_are_known_however_long_a_rank_may_be_silent),
     TEST(test_heart__who_is_not_heard_of_is_behind_and_waits_for_nobody),
     TEST(test_heart__where_all_wait_the_earliest_step_is_behind),
     TEST(test_heart__a_job_that_was_suspended_accuses_nobody),

@@ -156,6 +156,18 @@ class Watch(bench.Bench):
         self.assertGreater(took, 6)
         self.assertLess(took, 14)
 
+    def test_a_heartbeat_that_is_too_short_is_refused_or_warned_of(self):
+        self.refuses(2, ["watch.heartbeat_seconds", "0.5", "1 or more"], "train", "recipe.yaml",
+                     "--run", "out", "watch.heartbeat_seconds=0.5")
+        for nodes, seconds, warned in (("1,1", 6, True), ("1,1", 7, False), ("1,1", 0, False),
+                                       ("2", 6, False)):
+            done = self.run_command(
+                ["env", f"CONVOY_TEST_NODES={nodes}", "mpirun", "-n", "2", bench.PROGRAM, "train",
+                 "recipe.yaml", "--run", f"{nodes}-{seconds}", "--oversubscribe",
+                 f"watch.heartbeat_seconds={seconds}"])
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual("warning: watch.heartbeat_seconds" in done.stderr, warned, done.stderr)
+
     def test_limits_change_no_bit_and_may_change_on_the_way(self):
         self.works("train", "recipe.yaml", "--run", "one", "watch.warn_seconds=1")
         self.works("train", "recipe.yaml", "--run", "one", "--resume", "watch.warn_seconds=0",
