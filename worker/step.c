@@ -15,6 +15,16 @@ static double seconds(void) {
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
+static void begin_lap(struct step *step) {
+    step->lap = seconds();
+}
+
+void step_lap(struct step *step, double *time) {
+    const double now = seconds();
+    *time += now - step->lap;
+    step->lap = now;
+}
+
 /* ---- what layers sum over the whole batch ---- */
 
 bool step_meets(const struct step *step) {
@@ -29,9 +39,11 @@ static void sum_over_batch(void *context, double *partial, double *scratch, int 
         .leaves = leaves,
         .filled = step->pictures < leaves ? (int)step->pictures : leaves,
     };
+    step_lap(step, &step->times.compute);
     if (step->batch_result == STATUS_OK) {
         step->batch_result = tree_sum(&sum, partial, scratch, count);
     }
+    step_lap(step, &step->times.waiting);
 }
 
 static status check_batch_sums(const struct step *step) {
@@ -225,7 +237,7 @@ static status check_loss(struct step *step, const float *pixels, const struct ta
 
 status step_forward(struct step *step, int64_t number, int64_t pictures, const float *pixels,
     const struct target *targets) {
-    double start = seconds();
+    begin_lap(step);
     status result = STATUS_OK;
     const struct activity_now before =
         activity_enter(step->transport->activity, ACTIVITY_FORWARD, -1);
@@ -246,7 +258,7 @@ status step_forward(struct step *step, int64_t number, int64_t pictures, const f
         }
     }
     activity_leave(step->transport->activity, before);
-    step->times.compute += seconds() - start;
+    step_lap(step, &step->times.compute);
     return result;
 }
 
@@ -254,7 +266,10 @@ status step_meet(struct step *step, status mine) {
     if (!step_meets(step)) {
         return STATUS_OK;
     }
-    return agreement_status(step->transport, mine);
+    begin_lap(step);
+    status result = agreement_status(step->transport, mine);
+    step_lap(step, &step->times.waiting);
+    return result;
 }
 
 status step_agree(
@@ -354,12 +369,14 @@ static struct step_metrics metrics_of(const float *sum, int64_t pictures) {
 }
 
 status step_backward(struct step *step, uint32_t *flags, void *decision, size_t decision_size) {
-    double start = seconds();
+    begin_lap(step);
     const struct exchange_maker maker = {.make = make_weights, .context = step};
     step->result =
         step_is_local(step) ? STATUS_OK : exchange_begin(step->gradients, step->pictures, &maker);
     if (step->result == STATUS_OK && step_meets(step)) { /* all begin it or none */
+        step_lap(step, &step->times.compute);
         step->result = wait_for_agreement(step);
+        step_lap(step, &step->times.waiting);
     }
     if (step->result == STATUS_OK && step->well && step->pass.pictures > 0) {
         const struct activity_now before =
@@ -371,10 +388,9 @@ status step_backward(struct step *step, uint32_t *flags, void *decision, size_t 
         step->result = step->result == STATUS_OK ? step->batch_result : step->result;
     }
     step->final = step->vector_size;
-    double computed = seconds();
-    step->times.compute += computed - start;
+    step_lap(step, &step->times.compute);
     status result = wait_for_all(step);
-    step->times.waiting += seconds() - computed;
+    step_lap(step, &step->times.waiting);
     TRY(result);
     step->sums = metrics_of(
         exchange_results(step_is_local(step) ? step->metrics : step->gradients), step->pictures);
@@ -407,7 +423,7 @@ static void evaluate_passes(struct step *step, const struct step_viewer *viewer)
 
 status step_evaluate(struct step *step, struct step_metrics *metrics, status mine, int64_t pictures,
     const float *pixels, const struct target *targets, const struct step_viewer *viewer) {
-    double start = seconds();
+    begin_lap(step);
     step_begin(step, step->metric_buffer, 0, pictures, pixels, targets);
     if (mine == STATUS_OK) {
         const struct activity_now before =
@@ -415,8 +431,7 @@ status step_evaluate(struct step *step, struct step_metrics *metrics, status min
         evaluate_passes(step, viewer);
         activity_leave(step->transport->activity, before);
     }
-    double computed = seconds();
-    step->times.compute += computed - start;
+    step_lap(step, &step->times.compute);
     status result = agreement_start(step->agreement, mine, 0, NULL, 0);
     if (result == STATUS_OK) {
         result = agreement_finish(step->agreement, NULL, NULL, 0);
@@ -424,7 +439,7 @@ status step_evaluate(struct step *step, struct step_metrics *metrics, status min
     if (result == STATUS_OK) {
         result = exchange_sum(step->metrics, pictures);
     }
-    step->times.waiting += seconds() - computed;
+    step_lap(step, &step->times.waiting);
     TRY(result);
     struct step_metrics here = metrics_of(exchange_results(step->metrics), pictures);
     metrics->pictures += here.pictures;

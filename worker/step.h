@@ -141,7 +141,8 @@ status step_spread_weights(struct step *step);
 /* Why ranks of a node share no memory though they were to; NULL: nothing went wrong. */
 const char *step_problem(const struct step *step);
 
-/* Seconds since step_create: computing (forward, backward, update), and waiting for other ranks. */
+/* Seconds since step_create: computing (forward, backward, update), and waiting for other ranks,
+ * also where layers do so in the middle of a pass. */
 struct step_times {
     double compute, waiting;
 };

@@ -58,7 +58,11 @@ struct step {
     char vector_name[32];
     struct step_metrics sums;
     struct step_times times;
+    double lap; /* when the time that is not yet in `times` began */
 };
+
+/* Puts what went by since the last lap, or since step.c began one, into one of step->times. */
+void step_lap(struct step *step, double *time);
 
 /* Cuts the rank's leaves into passes and counts the buffers of partials, once first_leaf and leaves
  * are set. */

@@ -36,6 +36,7 @@ static void add_up(struct step *step) {
 
 status step_update_own(struct step *step) {
     const int64_t own = step_pictures(step, step->pictures);
+    step_lap(step, &step->times.waiting);
     if (own > 0) {
         const struct activity_now before =
             activity_enter(step->transport->activity, ACTIVITY_UPDATE, -1);
@@ -46,6 +47,7 @@ status step_update_own(struct step *step) {
     }
     step->own_pictures += own;
     step->all_pictures += step->pictures;
+    step_lap(step, &step->times.compute);
     return exchange_sum(step->metrics, step->pictures);
 }
 

@@ -5,9 +5,11 @@
 #include "base/memory.h"
 
 #include <math.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 #define EVERY 4 /* a sanitizer takes its time: one size of chunks for each number of ranks */
@@ -131,6 +133,97 @@ static void test_step__the_whole_batch_cannot_be_in_chunks(void) {
     for (int ranks = 2; ranks < LEAVES; ranks++) {
         CU_ASSERT_EQUAL(ranks_run(ranks, 0, refuse_chunks_run, &training), 0);
     }
+}
+
+/* ---- who waits for whom ---- */
+
+#define SLOW 1 /* the rank that keeps the others waiting */
+
+struct waiting {
+    struct training training;
+    struct activity activity[3];
+    struct step_times times[3];
+    double held, held_computing; /* seconds for which the slow rank did */
+    bool held_backward;
+};
+
+static bool waits(struct activity *activity, enum activity_phase phase) {
+    const struct activity_now now = activity_get(activity);
+    return now.step > 0 && now.phase == phase; /* once it is made */
+}
+
+/* On the slow rank: until all others wait for it, and then a while longer. */
+static double hold(struct waiting *waiting, enum activity_phase phase) {
+    for (int r = 0; r < 3; r++) {
+        while (r != SLOW && !waits(&waiting->activity[r], phase)) {
+            sched_yield();
+        }
+    }
+    const double from = activity_clock();
+    nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    const double seconds = activity_clock() - from;
+    waiting->held += seconds;
+    return seconds;
+}
+
+/* As soon as forward has its pictures, and in the last layer backward: both before batch norm. */
+static void hold_in_passes(void *context, int layer, enum net_part part) {
+    struct waiting *waiting = context;
+    const bool backward = part == NET_PART_WEIGHTS && !waiting->held_backward;
+    (void)layer;
+    if (part == NET_PART_INPUT || backward) {
+        waiting->held_computing += hold(waiting, ACTIVITY_COLLECTIVE);
+        waiting->held_backward = backward;
+    }
+}
+
+static status step_with_a_slow_rank(
+    struct worker *worker, struct transport *transport, struct waiting *waiting) {
+    const bool slow = transport->rank == SLOW;
+    const struct net_watch watch = {.done = hold_in_passes, .context = waiting};
+    double rate = 0.05;
+    uint32_t flags;
+    TRY(worker_init(worker, transport, &waiting->training));
+    worker_read(worker, transport, 0, BATCH, FAULT_NONE);
+    net_set_watch(worker->net, slow ? &watch : NULL);
+    activity_set_step(transport->activity, 1);
+    if (slow) {
+        hold(waiting, ACTIVITY_AGREEMENT); /* the others meet */
+    }
+    TRY(step_meet(worker->step, STATUS_OK));
+    TRY(step_forward(worker->step, 0, BATCH, worker->pixels, worker->targets));
+    if (slow) {
+        hold(waiting, ACTIVITY_AGREEMENT); /* the others agree, before backward */
+    }
+    TRY(step_agree(worker->step, STATUS_OK, 0, &rate, sizeof rate));
+    TRY(step_backward(worker->step, &flags, &rate, sizeof rate));
+    waiting->times[transport->rank] = step_get_times(worker->step);
+    return STATUS_OK;
+}
+
+static bool slow_run(struct transport *transport, void *context) {
+    struct waiting *waiting = context;
+    struct worker worker;
+    transport->activity = &waiting->activity[transport->rank];
+    bool good = step_with_a_slow_rank(&worker, transport, waiting) == STATUS_OK;
+    worker_release(&worker);
+    return good;
+}
+
+/* Batch norm over the whole batch has ranks wait in the middle of forward and backward. */
+static void test_step__waits_for_a_slow_rank_are_no_computing(void) {
+    struct waiting waiting = {.training = {.bucket = 4096, .sync = true}};
+    for (int r = 0; r < 3; r++) {
+        activity_init(&waiting.activity[r]);
+    }
+    CU_ASSERT_EQUAL(ranks_run(3, 0, slow_run, &waiting), 0);
+    for (int r = 0; r < 3; r++) {
+        const struct step_times times = waiting.times[r];
+        CU_ASSERT_TRUE(
+            r == SLOW ? times.compute >= waiting.held_computing : times.waiting >= waiting.held);
+        activity_release(&waiting.activity[r]);
+    }
+    CU_ASSERT_TRUE(waiting.held > waiting.held_computing && waiting.held_computing > 0);
 }
 
 /* The test above could pass idly if nothing depended on the order of the sums. */
@@ -341,9 +434,10 @@ TEST_MAIN("step", TEST(test_step__weights_move_and_stay_finite),
     TEST(test_step__same_bits_for_any_ranks_chunks_and_buckets),
     TEST(test_step__same_bits_on_any_nodes),
     TEST(test_step__same_bits_with_statistics_of_the_whole_batch),
-    TEST(test_step__the_whole_batch_cannot_be_in_chunks), TEST(test_step__ring_gives_other_weights),
-    TEST(test_step__native_sums_train_alike), TEST(test_step__bf16_depends_on_nodes_alone),
-    TEST(test_step__buckets_move_below_backward),
+    TEST(test_step__the_whole_batch_cannot_be_in_chunks),
+    TEST(test_step__waits_for_a_slow_rank_are_no_computing),
+    TEST(test_step__ring_gives_other_weights), TEST(test_step__native_sums_train_alike),
+    TEST(test_step__bf16_depends_on_nodes_alone), TEST(test_step__buckets_move_below_backward),
     TEST(test_step__loss_that_is_not_finite_stops_all),
     TEST(test_step__rank_that_cannot_read_stops_all),
     TEST(test_step__update_is_descent_along_the_mean), TEST(test_step__refuses_what_cannot_be))

@@ -141,6 +141,36 @@ class Folders(Train):
         log = self.read("a/log.txt").decode()
         self.assertEqual(len(re.findall(r"slowest is rank \d|most of the time: ", log)), 2, log)
 
+    def test_a_rank_that_computes_slowly_is_named(self):
+        """By kernels without vectors, which take many times as long; with batch norm over the whole
+        batch the other rank waits for it in the middle of forward and backward."""
+        if "kernels portable" in self.works("doctor").stdout:
+            self.skipTest("no other kernels here")
+        self.write("model.yaml", """\
+input: {channels: 3, height: 12, width: 12}
+batchnorm: {sync: true}
+layers:
+  - conv: {out: 64, kernel: 3, pad: 1}
+  - batchnorm:
+  - relu:
+  - conv: {out: 64, kernel: 3, pad: 1}
+  - batchnorm:
+  - relu:
+  - linear: {out: 6}
+""")
+        command = [bench.PROGRAM, "train", "recipe.yaml", "--oversubscribe", "train.threads=1"]
+        for slow in (0, 1):
+            run = f"slow-{slow}"
+            ranks = [["-n", "1", *(["env", "CONVOY_ISA=portable"] if rank == slow else []), *command,
+                      "--run", run] for rank in (0, 1)]
+            done = self.run_command(["mpirun", *ranks[0], ":", *ranks[1]])
+            self.assertEqual(done.returncode, 0, done.stderr)
+            for event in self.events(run, "stragglers"):
+                self.assertEqual((event["slowest"], event["cause"], event["stands_out"]),
+                                 (slow, "compute", True), event)
+                other = event["ranks"][1 - slow]
+                self.assertGreater(other["waiting"], other["compute"], event)
+
 
 class Resume(Train):
     def test_more_epochs_equal_an_undisturbed_run(self):
