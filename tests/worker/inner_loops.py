@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The inner loops of the microkernel hold all they need in registers: a sum that was spilled to the
-stack costs a third of the speed, and no test of results would notice.
+stack costs a third of the speed, and no test of results would notice. The same of the loop by which
+the ceiling is measured, which must also do every product that it counts.
 
     inner_loops.py LIBRARY    disassembles the tiles of avx512.c and avx2.c in libworker.a
 
@@ -15,10 +16,12 @@ FUNCTION = re.compile(r"^[0-9a-f]+ <(\w+)>:")
 INSTRUCTION = re.compile(r"^\s*([0-9a-f]+):\s+(\S.*)")
 JUMP = re.compile(r"^j\w+\s+([0-9a-f]+)\b")
 STACK = re.compile(r"\(%r[sb]p\b|,%r[sb]p\b")
-TILE = re.compile(r"^tile_(\d+)x(\d+)$")
+TILE = re.compile(r"^(?:pixels|fours|weights)_(\d+)x(\d+)$")
+CEILING = "ceiling_multiply_add"
 # Of one vector of 16: registers, and so fused multiply-adds.
 REGISTERS = {"avx512": 1, "avx2": 2}
 WIDE = {"avx512"}  # these have tiles of two vectors that are not two tiles of one
+CEILING_CHAINS = {"avx512": 12, "avx2": 6}
 
 
 def functions_of(lines):
@@ -51,14 +54,23 @@ def innermost_loops(body):
             yield [text for address, text in body if low <= address <= high]
 
 
+def products_of(isa, name):
+    """Fused multiply-adds of one round of a function's inner loop; 0: it is none of those."""
+    tile = TILE.match(name)
+    if name == CEILING:
+        return CEILING_CHAINS[isa] * REGISTERS[isa]
+    if not tile or (tile.group(2) == "2" and isa not in WIDE):
+        return 0
+    return int(tile.group(1)) * int(tile.group(2)) * REGISTERS[isa]
+
+
 def check(lines):
     """Complaints, and how many loops were looked at."""
     complaints, seen = [], 0
     for isa, name, body in functions_of(lines):
-        tile = TILE.match(name)
-        if not tile or (tile.group(2) == "2" and isa not in WIDE):
+        products = products_of(isa, name)
+        if products == 0:
             continue
-        products = int(tile.group(1)) * int(tile.group(2)) * REGISTERS[isa]
         loops = [loop for loop in innermost_loops(body)
                  if sum("fmadd" in text for text in loop) >= products]
         if not loops:

@@ -142,8 +142,14 @@ KERNEL_INLINE void v16_transpose(float *out, ptrdiff_t out_row, const float *in,
     transpose_quadrant(out + 8 * out_row + 8, out_row, in + 8 * in_row + 8, in_row);
 }
 
+/* sum += a * b, into the register of the sum: gcc 12 takes that of `a` as often, and moves. */
+#define V16_ADD_PRODUCT(sum, a, b)                                                                 \
+    __asm__("vfmadd231ps %2, %1, %0" : "+x"((sum).low) : "x"((a).low), "x"((b).low));              \
+    __asm__("vfmadd231ps %2, %1, %0" : "+x"((sum).high) : "x"((a).high), "x"((b).high));
+
 #define TILE_ROWS      6
 #define TILE_LANES     16
+#define TILE_STEPS     4
 #define CEILING_CHAINS 6
 #include "worker/kernels/bodies.inc"
 

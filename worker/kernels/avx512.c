@@ -108,6 +108,7 @@ KERNEL_INLINE void v16_transpose(float *out, ptrdiff_t out_row, const float *in,
 
 #define TILE_ROWS      14
 #define TILE_LANES     32
+#define TILE_STEPS     1
 #define CEILING_CHAINS 12
 #include "worker/kernels/bodies.inc"
 

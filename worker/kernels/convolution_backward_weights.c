@@ -28,7 +28,7 @@ struct chains {
     struct product_block *blocks; /* runs of output pixels, and one more, to look ahead */
     struct chain *chain;
     int *leaf; /* [leaves + 1]: chains leaf[l] .. leaf[l + 1] - 1 are those of leaf l */
-    ptrdiff_t a_step, b_step;
+    ptrdiff_t a_step, b_step; /* from one pixel to the next */
 };
 
 /* What one thread does at a time: the same rows of packed weights of some neighbouring output
@@ -206,8 +206,8 @@ static void run_rows(struct product_tile *tile, ptrdiff_t a_ahead, int rows, int
     for (int i = 0, first = 0; i < tiles; i++) {
         int past = (i + 1) * rows / tiles, count = past - first;
         tile->a_ahead = i % 2 == 0 ? 0 : a_ahead; /* in turns: gradients, inputs */
-        c->kernels->product.tile[vectors - 1][count - 1](tile);
-        tile->a += count * tile->a_row;
+        c->kernels->product.weights[vectors - 1][count - 1](tile);
+        tile->a += count;
         tile->out += count * tile->out_row;
         if (tile->initial != NULL) {
             tile->initial += count * tile->initial_row;
@@ -295,8 +295,7 @@ static void sum_piece(struct places places, const struct item *item,
         .b = out->data + channels->block * out->block,
         .blocks = piece_start,
         .count = piece->count,
-        .a_row = 1,
-        .a_step = chains->a_step,
+        .a_stride = chains->a_step,
         .b_step = chains->b_step,
         .b_vector = out->block,
         .out_row = width,

@@ -209,6 +209,16 @@ static void look_ahead(struct look_ahead *look, const struct sweep *sweep, struc
     }
 }
 
+/* The tiles of pixels for such runs. */
+static product_run *const *tiles_for(
+    const struct product_kernels *kernels, int vectors, const struct product_tile *tile) {
+    bool fours = true;
+    for (int i = 0; i < tile->count && fours; i++) {
+        fours = tile->blocks[i].run % 4 == 0;
+    }
+    return (fours ? kernels->fours : kernels->pixels)[vectors - 1];
+}
+
 void sweep_run(const struct sweep *sweep, struct product_tile tile, int vectors, int64_t from,
     int64_t to, const struct product_kernels *kernels, struct sweep_epilogue *epilogue) {
     int64_t line = from / sweep->tiles;
@@ -218,7 +228,8 @@ void sweep_run(const struct sweep *sweep, struct product_tile tile, int vectors,
     const float *a = tile.a;
     float *out = tile.out;
     struct look_ahead look = {.count = 0};
-    tile.a_row = sweep->inner.a;
+    product_run *const *run = tiles_for(kernels, vectors, &tile);
+    tile.a_stride = sweep->inner.a;
     tile.out_row = sweep->inner.out;
     tile.ahead = look.ahead;
     if (epilogue != NULL && (epilogue->epilogue == NULL || !epilogue->in_order)) {
@@ -239,7 +250,7 @@ void sweep_run(const struct sweep *sweep, struct product_tile tile, int vectors,
             look_ahead(&look, sweep, next, &tile, out, vectors, epilogue);
         }
         tile.aheads = look.count;
-        kernels->tile[vectors - 1][past - first - 1](&tile);
+        run[past - first - 1](&tile);
         if (epilogue != NULL) {
             advance(epilogue, place.middle * sweep->inner.count + past);
         }

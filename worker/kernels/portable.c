@@ -126,6 +126,7 @@ KERNEL_INLINE void v16_transpose(float *out, ptrdiff_t out_row, const float *in,
 
 #define TILE_ROWS      4
 #define TILE_LANES     16
+#define TILE_STEPS     1
 #define CEILING_CHAINS 6
 #include "worker/kernels/bodies.inc"
 

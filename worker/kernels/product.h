@@ -3,15 +3,18 @@
  * A tile is rows x vectors accumulators of 16 lanes. For each block of a list, in order, and each
  * step k of its run,
  *
- *     sum[i][v] += a[block.a + i * a_row + k * a_step] * b[block.b + k * b_step + v * b_vector ..]
+ *     sum[i][v] += a[block.a + (i, k)] * b[block.b + k * b_step + v * b_vector ..]
  *
- * as one chain of fused multiply-adds: a scalar of `a` times 16 lanes of `b`. The strides say what
- * the tile is:
+ * as one chain of fused multiply-adds: a scalar of `a` times 16 lanes of `b`. There are two kinds
+ * of tile, since either steps or rows are neighbours in `a`:
  *
- *     use                 rows              steps                 vectors of b
- *     forward             output pixels     inputs (kw x 16 ic)   packed weights, 32 oc
- *     backward-data       input pixels      outputs (kw x 16 oc)  transposed weights, 32 ic
- *     backward-weights    input channels    output pixels         output gradient, 32 oc
+ *     tile      (i, k)             use                rows            steps
+ *     pixels    i * a_stride + k   forward            output pixels   inputs (kw x 16 ic)
+ *                                  backward-data      input pixels    outputs (kw x 16 oc)
+ *     weights   i + k * a_stride   backward-weights   input channels  output pixels
+ *
+ * and `b` is packed weights, transposed weights, and the output's gradient; 16 lanes of it are
+ * channels.
  *
  * How large a tile is changes no bit: no sum is ever shared between lanes or rows.
  */
@@ -42,7 +45,7 @@ struct product_tile {
     const float *a, *b;
     const struct product_block *blocks;
     int count; /* of blocks; may be 0 */
-    ptrdiff_t a_row, a_step;
+    ptrdiff_t a_stride;
     ptrdiff_t b_step, b_vector;
     float *out; /* sum[i][v] goes to out[i * out_row + v * out_vector ..] */
     ptrdiff_t out_row, out_vector;
@@ -60,12 +63,15 @@ struct product_tile {
     ptrdiff_t a_ahead, b_ahead;
 };
 
+typedef void product_run(const struct product_tile *tile);
+
 struct product_kernels {
     int rows;         /* the most rows of a tile, at most PRODUCT_ROWS_LIMIT */
     int weights_rows; /* the same where rows are channels of one block of 16 */
     const char *name; /* "14x32" */
-    /* tile[vectors - 1][rows - 1] */
-    void (*tile[PRODUCT_VECTORS][PRODUCT_ROWS_LIMIT])(const struct product_tile *tile);
+    product_run *pixels[PRODUCT_VECTORS][PRODUCT_ROWS_LIMIT]; /* [vectors - 1][rows - 1] */
+    product_run *fours[PRODUCT_VECTORS][PRODUCT_ROWS_LIMIT];  /* pixels, all runs multiples of 4 */
+    product_run *weights[PRODUCT_VECTORS][PRODUCT_ROWS_LIMIT];
     /* out[j * out_row + i] = in[i * in_row + j] for i, j < 16; rows aligned to 64 bytes. */
     void (*transpose)(float *out, ptrdiff_t out_row, const float *in, ptrdiff_t in_row);
 };

@@ -158,8 +158,7 @@ static void multiply(const struct maps *m, const struct memory *memory, int coun
                 .b = m->weights + f * m->weights_step + tile_weights(m, t),
                 .blocks = memory->blocks + (channels->blocks - 1) * blocks,
                 .count = blocks,
-                .a_row = CHANNEL_BLOCK,
-                .a_step = 1,
+                .a_stride = CHANNEL_BLOCK,
                 .b_step = channel_tile_width(channels),
                 .b_vector = CHANNEL_BLOCK,
                 .out_row = CHANNEL_BLOCK,
@@ -171,7 +170,7 @@ static void multiply(const struct maps *m, const struct memory *memory, int coun
                          (ptrdiff_t)first * CHANNEL_BLOCK;
                 tile.out = memory->out + f * m->out_step + channels->block * m->block_step +
                            (ptrdiff_t)first * CHANNEL_BLOCK;
-                kernels->tile[channels->blocks - 1][past - first - 1](&tile);
+                kernels->fours[channels->blocks - 1][past - first - 1](&tile);
             }
         }
     }

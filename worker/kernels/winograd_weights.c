@@ -242,8 +242,7 @@ static void multiply(float *sums, const struct job *job, const struct channel_ti
              channels->block * job->block_step,
         .blocks = &run,
         .count = 1,
-        .a_row = 1,
-        .a_step = CHANNEL_BLOCK,
+        .a_stride = CHANNEL_BLOCK,
         .b_step = CHANNEL_BLOCK,
         .b_vector = job->block_step,
         .out_row = channel_tile_width(channels),
@@ -254,7 +253,7 @@ static void multiply(float *sums, const struct job *job, const struct channel_ti
         int first = i * CHANNEL_BLOCK / pieces, past = (i + 1) * CHANNEL_BLOCK / pieces;
         tile.a = job->memory.input + frequency * job->input_step + block * job->block_step + first;
         tile.out = sums + first * tile.out_row;
-        kernels->tile[channels->blocks - 1][past - first - 1](&tile);
+        kernels->weights[channels->blocks - 1][past - first - 1](&tile);
     }
 }
 
