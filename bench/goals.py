@@ -7,7 +7,7 @@ import math
 from statistics import median
 
 from layers import OTHER_KINDS
-from peers import CONVOY, DIRECT, INSTALLED, ONE, RANKS, THREADS, TUNED
+from peers import CONVOY, DIRECT, INSTALLED, NETWORKS, ONE, RANKS, THREADS, TUNED
 from ranks import GRADIENTS, WEAK, weak_networks
 
 WINOGRAD = {"resnet50": 1.5, "alexnet": 1.5, "vgg16": 2.6, "googlenet": 1.6}
@@ -27,7 +27,8 @@ class Found:
         self.exchange = {}      # rounds of ranks.measure_exchange, by the name of the gradients
 
     def products(self, fits, directions):
-        return [row for rows in self.convolutions.values() for row in rows
+        """Of the networks with goals."""
+        return [row for network in NETWORKS for row in self.convolutions.get(network.name, ())
                 if row["direction"] in directions and fits(row["shape"])]
 
     def ratios(self, network, ours, theirs, key="rate"):
@@ -71,10 +72,15 @@ def over(above, below):
     return median(a / b for a, b in zip(above, below))
 
 
+def share_of(product, times):
+    """Of the ceiling, by seconds of each round; Winograd's may be above it."""
+    return median(product["operations"] / seconds / ceiling
+                  for seconds, ceiling in zip(times, product["ceiling"]))
+
+
 def share_row(name, goal, products):
     """Of the ceiling, by the direct kernels."""
-    shares = [median(product["operations"] / seconds / ceiling for seconds, ceiling in
-                     zip(product["direct"], product["ceiling"])) for product in products]
+    shares = [share_of(product, product["direct"]) for product in products]
     ceilings = [value for product in products for value in product["ceiling"]]
     return row(name, goal, shares, f"ceiling {1e-9 * median(ceilings):.0f} GFLOP/s" if products
                else "", " %", many=True)

@@ -104,14 +104,26 @@ void layer_case_run(struct layer_case *own, enum direction direction) {
     }
 }
 
-bool layer_line_read(struct layer_line *line) {
-    int first, stride;
+status layer_line_read(bool *read, struct layer_line *line) {
+    static int number = 0; /* of the line */
+    enum { WANTED = 15 };
+    char text[256];
+    int first;
     struct convolution_shape *s = &line->shape;
-    *line = (struct layer_line){.shape = {.dilation_height = 1, .dilation_width = 1}};
-    int count = scanf("%d%d%d%d%d%d%d%d%d%d%d%d", &s->input.channels, &s->input.height,
-        &s->input.width, &s->output_channels, &s->kernel_height, &s->kernel_width, &stride,
-        &s->pad_height, &s->pad_width, &s->groups, &line->pictures, &first);
-    s->stride_height = s->stride_width = stride;
+    *read = fgets(text, sizeof text, stdin) != NULL;
+    if (!*read) {
+        return STATUS_OK;
+    }
+    number++;
+    *line = (struct layer_line){0};
+    int count = sscanf(text, "%d%d%d%d%d%d%d%d%d%d%d%d%d%d%d", &s->input.channels, &s->input.height,
+        &s->input.width, &s->output_channels, &s->kernel_height, &s->kernel_width,
+        &s->stride_height, &s->stride_width, &s->pad_height, &s->pad_width, &s->dilation_height,
+        &s->dilation_width, &s->groups, &line->pictures, &first);
+    if (count != WANTED) {
+        FAIL(STATUS_INPUT, "standard input:%d: %d numbers in place of %d", number,
+            count > 0 ? count : 0, WANTED);
+    }
     line->first = first != 0;
-    return count == 12;
+    return STATUS_OK;
 }

@@ -27,14 +27,15 @@ status layer_case_init(struct layer_case *layer_case, const struct convolution_s
 void layer_case_release(struct layer_case *layer_case);
 void layer_case_run(struct layer_case *layer_case, enum direction direction);
 
-/* A line of standard input: channels height width, output channels, kernel height width, stride,
- * pad height width, groups, pictures, and 1 where the input has no gradient (else 0). */
+/* A line of standard input: channels height width, output channels, height and width each of
+ * kernel, stride, pad and dilation, groups, pictures, and 1 where the input has no gradient (else
+ * 0). */
 struct layer_line {
     struct convolution_shape shape;
     int pictures;
     bool first; /* its input has no gradient */
 };
-/* False at the end of them. */
-bool layer_line_read(struct layer_line *line);
+/* The next one; `read` is false at the end of them. Fails where a line has too few numbers. */
+status layer_line_read(bool *read, struct layer_line *line);
 
 #endif

@@ -4,21 +4,31 @@ import os
 from peers import environment, run
 
 OTHER_KINDS = ("batchnorm", "maxpool", "avgpool", "lrn")
+# A transposed convolution is planned as the one from its output to its input (conv_transpose.c).
+TRANSPOSED = {"forward": "backward-data", "backward-data": "forward"}
 
 
-def name_of(shape):
-    """As in "3x3/2 64-128 56x56"."""
-    (channels, height, width), kernel, stride = shape["input"], shape["kernel"], shape["stride"][0]
-    return (f"{kernel[0]}x{kernel[1]}" + (f"/{stride}" if stride > 1 else "")
-            + f" {channels}-{shape['output']} {height}x{width}"
-            + (f" in {shape['groups']}" if shape["groups"] > 1 else ""))
+def pair_name(pair):
+    return f"{pair[0]}" if pair[0] == pair[1] else f"{pair[0]}x{pair[1]}"
+
+
+def name_of(shape, transposed=False):
+    """As in "3x3/2 64-128 56x56"; dilation, and "in" so many groups, at the end."""
+    (channels, height, width), output = shape["input"], shape["output"]
+    stride, dilation = pair_name(shape["stride"]), pair_name(shape["dilation"])
+    groups = "depthwise" if shape["groups"] == channels == output else f"in {shape['groups']}"
+    return ("{}x{}".format(*shape["kernel"]) + (f"/{stride}" if stride != "1" else "")
+            + (f" transposed {output}-{channels} to" if transposed else f" {channels}-{output}")
+            + f" {height}x{width}" + (f" dilated {dilation}" if dilation != "1" else "")
+            + (f" {groups}" if shape["groups"] > 1 else ""))
 
 
 def line_of(layer, batch):
     """For bench_products --lines."""
     shape = layer["convolution"]
-    numbers = (*shape["input"], shape["output"], *shape["kernel"], shape["stride"][0],
-               *shape["pad"], shape["groups"], batch, int(not layer["input_gradient"]))
+    numbers = (*shape["input"], shape["output"], *shape["kernel"], *shape["stride"],
+               *shape["pad"], *shape["dilation"], shape["groups"], batch,
+               int(not layer["input_gradient"]))
     return " ".join(map(str, numbers))
 
 
@@ -41,12 +51,24 @@ def measure_line(options, line):
     return rows[0] if rows else []
 
 
+def measure_layer(options, layer, batch):
+    """In every direction: what bench_products says, the shape and its name."""
+    shape, transposed = layer["convolution"], layer["kind"] == "conv_transpose"
+    rows = [{**row, "shape": shape, "name": name_of(shape, transposed)}
+            for row in measure_line(options, line_of(layer, batch))]
+    for row in rows if transposed else ():
+        row["direction"] = TRANSPOSED.get(row["direction"], row["direction"])
+    return rows
+
+
 def measure_convolutions(options, network):
-    """Every distinct convolution of a network, in every direction: what bench_products says, the
-    shape and its name."""
-    return [{**row, "shape": layer["convolution"], "name": name_of(layer["convolution"])}
-            for line, layer in convolutions(options, network, network.batch).items()
-            for row in measure_line(options, line)]
+    """Every distinct convolution of a network."""
+    return [row for layer in convolutions(options, network, network.batch).values()
+            for row in measure_layer(options, layer, network.batch)]
+
+
+def measure_shapes(options, shapes):
+    return [row for layer in shapes.layers for row in measure_layer(options, layer, shapes.batch)]
 
 
 def measure_memory_bound(options, network):

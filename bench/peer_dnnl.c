@@ -55,22 +55,27 @@ static void choose(dnnl_primitive_desc_t made[DIRECTIONS], const struct peer *pe
     const struct convolution_shape *s, struct shape output, int pictures) {
     const dnnl_dims_t strides = {s->stride_height, s->stride_width};
     const dnnl_dims_t pad = {s->pad_height, s->pad_width};
+    const dnnl_dims_t dilation = {
+        s->dilation_height - 1, s->dilation_width - 1}; /* pixels between */
     /* What of the bottom and right padding the kernel reaches may be negative: rows unused. */
-    const dnnl_dims_t pad_end = {
-        (output.height - 1) * s->stride_height + s->kernel_height - s->input.height - pad[0],
-        (output.width - 1) * s->stride_width + s->kernel_width - s->input.width - pad[1]};
+    const dnnl_dims_t pad_end = {(output.height - 1) * s->stride_height +
+                                     (s->kernel_height - 1) * s->dilation_height + 1 -
+                                     s->input.height - pad[0],
+        (output.width - 1) * s->stride_width + (s->kernel_width - 1) * s->dilation_width + 1 -
+            s->input.width - pad[1]};
     dnnl_memory_desc_t layout[3];
     dnnl_convolution_desc_t wanted;
     describe(layout, s, output, pictures);
-    CHECK(dnnl_convolution_forward_desc_init(&wanted, dnnl_forward_training,
-        dnnl_convolution_direct, &layout[0], &layout[1], NULL, &layout[2], strides, pad, pad_end));
+    CHECK(dnnl_dilated_convolution_forward_desc_init(&wanted, dnnl_forward_training,
+        dnnl_convolution_direct, &layout[0], &layout[1], NULL, &layout[2], strides, dilation, pad,
+        pad_end));
     CHECK(dnnl_primitive_desc_create(&made[FORWARD], &wanted, NULL, peer->engine, NULL));
     const_dnnl_primitive_desc_t hint = made[FORWARD];
-    CHECK(dnnl_convolution_backward_data_desc_init(&wanted, dnnl_convolution_direct, &layout[0],
-        &layout[1], &layout[2], strides, pad, pad_end));
+    CHECK(dnnl_dilated_convolution_backward_data_desc_init(&wanted, dnnl_convolution_direct,
+        &layout[0], &layout[1], &layout[2], strides, dilation, pad, pad_end));
     CHECK(dnnl_primitive_desc_create(&made[BACKWARD_DATA], &wanted, NULL, peer->engine, hint));
-    CHECK(dnnl_convolution_backward_weights_desc_init(&wanted, dnnl_convolution_direct, &layout[0],
-        &layout[1], NULL, &layout[2], strides, pad, pad_end));
+    CHECK(dnnl_dilated_convolution_backward_weights_desc_init(&wanted, dnnl_convolution_direct,
+        &layout[0], &layout[1], NULL, &layout[2], strides, dilation, pad, pad_end));
     CHECK(dnnl_primitive_desc_create(&made[BACKWARD_WEIGHTS], &wanted, NULL, peer->engine, hint));
 }
 

@@ -1,8 +1,9 @@
 """Who takes steps in turn: Convoy and PyTorch, each in processes of its own.
 
-step(network, setting) returns a dictionary: rate (pictures a second), memory (MiB of all ranks at
-the peak), and of Convoy also share (of the ceiling), ceiling (GFLOP/s) and start (seconds to the
-first step). It is None, said why, where the step fails.
+step(network, setting, steps) takes so many steps after some that do not count, and returns a
+dictionary: rate (pictures a second, by the median), memory (MiB of all ranks at the peak), and of
+Convoy also share (of the ceiling), ceiling (GFLOP/s) and start (seconds to the first step). It is
+None, said why, where the step fails.
 """
 import glob
 import importlib.util
@@ -18,24 +19,33 @@ BENCH = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(BENCH)
 MODELS = os.path.join(ROOT, "configs", "models")
 TIMEOUT = 1800
+QUICK_SECONDS = 4  # of steps that count, by one peer in a round
 JEMALLOC = {"MALLOC_CONF": "dirty_decay_ms:-1,muzzy_decay_ms:-1,metadata_thp:auto,thp:always"}
 
 
 class Network(NamedTuple):
     name: str
-    model: str      # a file of configs/models, which torchvision has as `name`
-    published: str  # the same network as its paper has it
+    model: str  # a file of configs/models, which PyTorch has as `name` (pytorch_networks.py)
     batch: int
+    published: str = None  # the same network as its paper has it
+    times: int = 1         # steps that count for one: more where they take milliseconds
 
     def path(self, model=None):
         return os.path.join(MODELS, (model or self.model) + ".yaml")
 
 
-NETWORKS = (
-    Network("resnet50", "resnet50", "resnet50", 16),
-    Network("alexnet", "alexnet-torchvision", "alexnet", 64),
-    Network("vgg16", "vgg16", "vgg16", 8),
-    Network("googlenet", "googlenet-torchvision", "googlenet", 32),
+NETWORKS = (  # those with goals
+    Network("resnet50", "resnet50", 16),
+    Network("alexnet", "alexnet-torchvision", 64, "alexnet"),
+    Network("vgg16", "vgg16", 8),
+    Network("googlenet", "googlenet-torchvision", 32, "googlenet"),
+)
+OTHERS = (
+    Network("zfnet", "zfnet", 32),
+    Network("resnet18", "resnet18", 32),
+    Network("inception_v3", "inception-v3", 8),
+    Network("resnet20", "resnet20", 128, times=5),
+    Network("lenet5", "lenet5", 128, times=30),
 )
 
 
@@ -49,6 +59,10 @@ ONE, THREADS, RANKS = SETTINGS = (
     Setting("1 thread", 1, 1), Setting("2 threads", 1, 2), Setting("2 ranks", 2, 1))
 CONVOY, DIRECT, BLAS = "Convoy", "Convoy, Winograd off", "Convoy on OpenBLAS"
 INSTALLED, TUNED = "PyTorch as installed", "PyTorch tuned"
+# What holds oneDNN and PyTorch to the instruction set of CONVOY_ISA, or the least they have.
+SAME_SET = {isa: {"ONEDNN_MAX_CPU_ISA": onednn, "ATEN_CPU_CAPABILITY": pytorch}
+            for isa, onednn, pytorch in (("portable", "SSE41", "default"), ("avx2", "AVX2", "avx2"),
+                                         ("avx512", "AVX512_CORE", "avx512"))}
 
 
 def say(*words):
@@ -57,7 +71,8 @@ def say(*words):
 
 def environment(options, **more):
     settings = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
-                    OMPI_MCA_btl_vader_single_copy_mechanism="none", **more)
+                    OMPI_MCA_btl_vader_single_copy_mechanism="none",
+                    **SAME_SET.get(os.environ.get("CONVOY_ISA"), {}), **more)
     # What is set by hand for another processor than this one would slow OpenBLAS down.
     settings.pop("OPENBLAS_CORETYPE", None)
     settings.pop("OPENBLAS_L2_SIZE", None)
@@ -89,11 +104,11 @@ class Convoy:
     def __init__(self, options, name, settings, *keys):
         self.options, self.name, self.settings, self.keys = options, name, settings, keys
 
-    def step(self, network, setting):
+    def step(self, network, setting, steps):
         command = ["mpirun", "-n", str(setting.ranks), "--bind-to", "none"]
         command = [*(command if setting.ranks > 1 else ()), self.options.program, "bench", "step",
                    network.path(), *self.keys, "--json", "--batch", str(network.batch), "--steps",
-                   str(self.options.steps), "--threads", str(setting.threads)]
+                   str(steps), "--threads", str(setting.threads)]
         reports = run(command + ["--cpu-time"] * self.options.cpu_time, environment(self.options))
         return reports and {"rate": reports[0]["pictures_per_second"],
                             "share": reports[0]["share"][1],
@@ -107,10 +122,10 @@ class PyTorch:
         self.options, self.name, self.settings = options, name, settings
         self.flags, self.environment = flags, environment(options, **more)
 
-    def step(self, network, setting):
+    def step(self, network, setting, steps):
         command = [sys.executable, os.path.join(BENCH, "pytorch_step.py"), network.name,
                    *self.flags, "--batch", str(network.batch // setting.ranks), "--threads",
-                   str(setting.threads), "--steps", str(self.options.steps)]
+                   str(setting.threads), "--steps", str(steps)]
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = str(free.getsockname()[1])
@@ -127,11 +142,17 @@ class PyTorch:
 
 
 def peers(options):
-    """Convoy first."""
-    found = [Convoy(options, CONVOY, SETTINGS),
-             Convoy(options, DIRECT, (THREADS, RANKS), "engine.winograd=off")]
-    if not options.quick:
-        found.append(Convoy(options, BLAS, (THREADS,), "engine.kernels=blas"))
+    """Convoy first; then all that are installed, or those whose name holds options.beside."""
+    others = [peer for peer in others_installed(options) if options.beside in peer.name
+              and (options.beside or not options.quick or peer.name != BLAS)]
+    settings = [setting for setting in SETTINGS if not options.beside
+                or any(setting in peer.settings for peer in others)]
+    return [Convoy(options, CONVOY, settings), *others]
+
+
+def others_installed(options):
+    found = [Convoy(options, DIRECT, (THREADS, RANKS), "engine.winograd=off"),
+             Convoy(options, BLAS, (THREADS,), "engine.kernels=blas")]
     if importlib.util.find_spec("torch") is None or importlib.util.find_spec("torchvision") is None:
         say("left out: PyTorch (python3-torch python3-torchvision are not installed)")
         return found
@@ -145,16 +166,26 @@ def peers(options):
     return found
 
 
+def steps_of(options, network, rate):
+    """Of a round. With --quick a peer whose last rate says that they take long takes fewer."""
+    steps = options.steps * network.times
+    if options.quick and rate:
+        steps = min(steps, max(1, int(QUICK_SECONDS * rate / network.batch)))
+    return steps
+
+
 def take_steps(options, present, network):
     """Each of those present in each of its settings, in turn: a dictionary a round, (who, setting):
     what step() returned."""
-    rounds = []
+    rounds, rates = [], {}
     for number in range(options.rounds):
         rounds.append({})
         for setting in SETTINGS:
             for peer in present:
                 if setting in peer.settings:
-                    result = peer.step(network, setting)
+                    steps = steps_of(options, network, rates.get(peer.name))
+                    result = peer.step(network, setting, steps)
+                    rates[peer.name] = result and result["rate"]
                     rounds[-1][peer.name, setting.name] = result
                     say(f"round {number + 1}, {network.name}, {setting.name}, {peer.name}: "
                         + (f"{result['rate']:.2f} pictures/s" if result else "failed"))

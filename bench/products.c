@@ -29,7 +29,8 @@
 #include <time.h>
 
 #define ROUNDS_LIMIT     99
-#define ROUND_OPERATIONS 4e9 /* at least, of a contestant in a round */
+#define ROUND_OPERATIONS 4e9 /* of a contestant in a round at least, */
+#define ROUND_SECONDS    0.5 /* unless that takes it longer */
 
 struct layer {
     const char *name; /* "first ...": its input has no gradient */
@@ -142,6 +143,12 @@ static bool takes_part(const struct contest *contest, int contestant) {
     return contestant == PEER ? contest->peer != NULL : contestant < contest->count;
 }
 
+/* How often a contestant runs in a round, whose first run took so long. */
+static int times_of_round(double operations, double seconds) {
+    double wanted = ROUND_OPERATIONS / operations + 1, most = ROUND_SECONDS / seconds;
+    return (int)(most < 1 ? 1 : most < wanted ? most : wanted);
+}
+
 /* Seconds of one run, over `times`. */
 static double time_runs(
     struct contest *contest, int contestant, enum direction direction, int times) {
@@ -163,16 +170,18 @@ static void run_rounds(
     cpu_isa_choose(&isa);
     rounds->operations =
         2.0 * (double)convolution_multiply_adds(direct->convolution) * direct->pass.pictures;
-    int times = (int)(ROUND_OPERATIONS / rounds->operations) + 1;
+    int times[CONTESTANTS];
     for (int r = -1; r < rounds->count; r++) { /* the first does not count */
         double ceiling = ceiling_rate(&kernels_get(isa)->ceiling, threads);
         for (int k = 0; k < CONTESTANTS; k++) {
-            double seconds = 0.0;
-            if (takes_part(contest, k)) {
-                seconds = time_runs(contest, k, direction, r < 0 ? 1 : times);
+            if (!takes_part(contest, k)) {
+                continue;
             }
+            double seconds = time_runs(contest, k, direction, r < 0 ? 1 : times[k]);
             if (r >= 0) {
                 rounds->seconds[k][r] = seconds;
+            } else {
+                times[k] = times_of_round(rounds->operations, seconds);
             }
         }
         if (r >= 0) {
@@ -288,7 +297,9 @@ static status run_table(const char *word, int threads, struct rounds *rounds) {
 static status run_lines(int threads, struct rounds *rounds) {
     static const enum engine_winograd wishes[] = {WINOGRAD_ON};
     struct layer_line line;
-    while (layer_line_read(&line)) {
+    bool read;
+    TRY(layer_line_read(&read, &line));
+    while (read) {
         const struct layer layer = {line.first ? "first" : "", line.shape, line.pictures};
         struct contest contest;
         status result = contest_init(&contest, &layer, wishes, 1, threads);
@@ -298,6 +309,7 @@ static status run_lines(int threads, struct rounds *rounds) {
         }
         contest_release(&contest);
         TRY(result);
+        TRY(layer_line_read(&read, &line));
     }
     printf("\n]\n");
     return STATUS_OK;

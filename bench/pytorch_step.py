@@ -11,7 +11,8 @@ import resource
 import time
 
 import torch
-import torchvision
+
+import pytorch_networks
 
 WARM = 2
 
@@ -32,17 +33,16 @@ def main():
 
     torch.set_num_threads(options.threads)
     torch.manual_seed(1)
-    kind = getattr(torchvision.models, options.network)
-    heads = {"aux_logits": True, "init_weights": False} if options.network == "googlenet" else {}
-    network = kind(weights=None, **heads).train()
-    pictures = torch.randn(options.batch, 3, 224, 224)
+    network, picture = pytorch_networks.create(options.network)
+    network.train()
+    pictures = torch.randn(options.batch, *picture)
     if options.channels_last:
         network = network.to(memory_format=torch.channels_last)
         pictures = pictures.to(memory_format=torch.channels_last)
     if "RANK" in os.environ:
         torch.distributed.init_process_group("gloo")
         network = torch.nn.parallel.DistributedDataParallel(network)
-    classes = torch.arange(options.batch) % 1000
+    classes = torch.arange(options.batch) % 10
     loss_of = torch.nn.CrossEntropyLoss()
     optimizer = torch.optim.SGD(network.parameters(), lr=1e-5, momentum=0.9, weight_decay=1e-4)
 
@@ -53,7 +53,7 @@ def main():
         start = clock(options.cpu_time)
         optimizer.zero_grad(set_to_none=True)
         output = network(pictures)
-        if isinstance(output, tuple):  # GoogLeNet and its two heads
+        if isinstance(output, tuple):  # Inception and its heads
             loss = loss_of(output[0], classes) + 0.3 * sum(loss_of(o, classes) for o in output[1:])
         else:
             loss = loss_of(output, classes)

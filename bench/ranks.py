@@ -25,8 +25,8 @@ def weak_networks():
 class EachRank(Convoy):
     """A step of the network's batch on every rank."""
 
-    def step(self, network, setting):
-        return super().step(network._replace(batch=network.batch * setting.ranks), setting)
+    def step(self, network, setting, steps):
+        return super().step(network._replace(batch=network.batch * setting.ranks), setting, steps)
 
 
 def take_weak_steps(options, network):

@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 
-from peers import ROOT
+from peers import ROOT, run
 
 
 def table(heads, rows):
@@ -20,12 +20,20 @@ def first_line(*command):
         return "unknown"
 
 
-def machine():
+def instruction_set(options):
+    """That of Convoy's kernels, and of the peers' if it was chosen by hand (peers.SAME_SET)."""
+    report = run([options.program, "doctor", "--json"], dict(os.environ))
+    name = report[0]["rank"][0]["kernels"] if report else "unknown"
+    return f"{name} by CONVOY_ISA, the peers too" if os.environ.get("CONVOY_ISA") else name
+
+
+def machine(options):
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         found = dict(re.findall(r"^(model name|cpu family|model)\s*: (.*)$", file.read(),
                                 flags=re.M))
     return (f"{found.get('model name', 'unknown')}, family {found.get('cpu family', '?')} model "
             f"{found.get('model', '?')}, {len(os.sched_getaffinity(0))} cores; "
+            f"{instruction_set(options)}; "
             f"{first_line('cc', '--version')}")
 
 
@@ -34,8 +42,8 @@ def commit():
     return f"commit {first_line('git', 'rev-parse', '--short', 'HEAD')}{changes}"
 
 
-def measured():
-    return f"{datetime.date.today().isoformat()}, {commit()}; {machine()}"
+def measured(options):
+    return f"{datetime.date.today().isoformat()}, {commit()}; {machine(options)}"
 
 
 def write(document, command, part, text):

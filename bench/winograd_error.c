@@ -263,8 +263,9 @@ static status run_line(const struct layer_line *line) {
     const struct convolution_shape *s = &line->shape;
     struct layer_case cases[WHO] = {0};
     enum cpu_isa isa;
-    if (s->groups != 1 || s->stride_height != 1) {
-        FAIL(STATUS_INPUT, "only convolutions of stride 1 without groups");
+    if (s->groups != 1 || s->stride_height != 1 || s->stride_width != 1 ||
+        s->dilation_height != 1 || s->dilation_width != 1) {
+        FAIL(STATUS_INPUT, "only convolutions of stride 1 without groups and dilation");
     }
     TRY(cpu_isa_choose(&isa));
     status result = STATUS_OK;
@@ -280,19 +281,27 @@ static status run_line(const struct layer_line *line) {
     return result;
 }
 
-int main(void) {
+static status run_lines(void) {
     struct layer_line line;
+    bool read;
     const char *before = "[\n";
-    while (layer_line_read(&line)) {
+    TRY(layer_line_read(&read, &line));
+    while (read) {
         printf("%s{", before);
         before = ",\n";
-        if (run_line(&line) != STATUS_OK) {
-            fprintf(stderr, "bench_winograd_error: %s\n", status_message());
-            return 1;
-        }
+        TRY(run_line(&line));
         printf("}");
         fflush(stdout);
+        TRY(layer_line_read(&read, &line));
     }
     printf("\n]\n");
+    return STATUS_OK;
+}
+
+int main(void) {
+    if (run_lines() != STATUS_OK) {
+        fprintf(stderr, "bench_winograd_error: %s\n", status_message());
+        return 1;
+    }
     return 0;
 }

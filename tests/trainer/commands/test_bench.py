@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """`convoy bench` as a user types it: what it prints and how it exits, never how fast anything is."""
+import argparse
 import contextlib
 import importlib.machinery
 import importlib.util
@@ -8,12 +9,16 @@ import json
 import os
 import subprocess
 import sys
+from unittest import mock
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..")
 FOLDER = os.path.join(ROOT, "bench")
 sys.path[:0] = [os.path.join(ROOT, "tests", "support"), FOLDER]
 import bench  # noqa: E402
 import goals  # noqa: E402
+import layers  # noqa: E402
+import peers  # noqa: E402
+import shapes  # noqa: E402
 
 MODEL = """\
 input: {channels: 3, height: 12, width: 10}
@@ -198,7 +203,7 @@ class Stub:
     def __init__(self, name, settings, rate):
         self.name, self.settings, self.rate = name, settings, rate
 
-    def step(self, network, setting):
+    def step(self, network, setting, steps):
         rate = self.rate * setting.ranks * setting.threads * network.batch
         return {"rate": rate, "share": 0.5, "ceiling": 100 * setting.ranks * setting.threads,
                 "memory": 1000, "start": 1.5}
@@ -211,12 +216,15 @@ import json, os, sys
 convolution = {"input": [64, 28, 28], "output": 64, "kernel": [3, 3], "stride": [1, 1],
                "pad": [1, 1], "dilation": [1, 1], "groups": 1}
 if "--lines" in sys.argv:
-    assert sys.stdin.read().split()[:4] == ["64", "28", "28", "64"]
+    line = list(map(int, sys.stdin.read().split()))
+    assert len(line) == 15 and 0 not in line[:8] + line[10:14], line
     print(json.dumps([{"direction": direction, "operations": 9e9, "ceiling": [1e11, 1e11],
                        "direct": [0.1, 0.1], "winograd": [0.05, 0.05], "onednn": [0.1, 0.1]}
                       for direction in ("forward", "backward-data", "backward-weights")]))
 elif os.environ.get("OMPI_COMM_WORLD_RANK", "0") != "0":
     pass  # rank 0 speaks
+elif "doctor" in sys.argv:
+    print(json.dumps({"rank": [{"kernels": "avx2"}]}))
 elif "exchange" in sys.argv:
     print(json.dumps({"ours": {"seconds": [0.009, 0.01, 0.011]}, "share": 0.75,
                       "MPI_Allreduce": {"over_ours": 20.0}}))
@@ -266,19 +274,85 @@ class Compare(bench.Bench):
     def test_products_come_round_by_round(self):
         done = subprocess.run([os.path.join(os.path.dirname(bench.PROGRAM), "bench",
                                             "bench_products"), "--lines", "--rounds", "2"],
-                              input="32 8 8 32 3 3 1 1 1 1 2 0\n3 8 8 16 3 3 2 1 1 1 4 1\n",
+                              input="32 8 8 32 3 3 1 1 1 1 1 1 1 2 0\n"
+                              "3 8 8 16 3 3 2 2 1 1 1 1 1 4 1\n"
+                              "32 9 9 32 3 3 2 1 1 2 1 3 32 1 1\n",
                               text=True, stdout=subprocess.PIPE, check=True)
         products = json.loads(done.stdout)
         self.assertEqual([product["direction"] for product in products],
                          ["forward", "backward-data", "backward-weights", "forward",
-                          "backward-weights"])  # pictures have no gradient
+                          "backward-weights", "forward", "backward-weights"])  # first: pictures
+        # The last one makes 5 rows, of a stride of 2, and 7 columns, of taps that are 3 apart.
         for product, multiply_adds in zip(products, [32 * 32 * 9 * 64 * 2] * 3
-                                          + [3 * 16 * 9 * 16 * 4] * 2):
+                                          + [3 * 16 * 9 * 16 * 4] * 2 + [32 * 9 * 5 * 7] * 2):
             self.assertEqual(product["operations"], 2 * multiply_adds)
             self.assertEqual((len(product["ceiling"]), len(product["direct"])), (2, 2))
-        self.assertEqual([len(product["winograd"]) for product in products], [2, 2, 2, 0, 0])
+        self.assertEqual([len(product["winograd"]) for product in products],
+                         [2, 2, 2, 0, 0, 0, 0])
 
-    def test_everything_is_measured_and_every_goal_is_judged(self):
+    def test_a_line_of_too_few_numbers_is_named(self):
+        for program in ("bench_products", "bench_winograd_error"):
+            done = subprocess.run([os.path.join(os.path.dirname(bench.PROGRAM), "bench", program),
+                                   "--lines"], input="32 8 8 32 3 3 1 1 1 1 2 0\n", text=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+            self.assertEqual(done.returncode, 1)
+            self.assertEqual(done.stderr,
+                             f"{program}: standard input:1: 12 numbers in place of 15\n")
+
+    def test_lines_and_names_tell_all_of_a_shape(self):
+        layer = shapes.conv(64, (32, 100), 128, 3, stride=(2, 1), pad=(1, 2), dilation=2, groups=4)
+        self.assertEqual(layers.line_of(layer, 8), "64 32 100 128 3 3 2 1 1 2 2 2 4 8 0")
+        self.assertEqual(layers.name_of(layer["convolution"]),
+                         "3x3/2x1 64-128 32x100 dilated 2 in 4")
+        self.assertEqual(layers.name_of(shapes.depthwise(32, 14, 3, 2)["convolution"]),
+                         "3x3/2 32-32 14x14 depthwise")
+        names = [layers.name_of(layer["convolution"], layer["kind"] == "conv_transpose")
+                 for layer in shapes.ODD_SHAPES.layers]
+        self.assertEqual(len(names), len(set(names)))
+
+    def test_a_transposed_convolution_has_forward_and_backward_of_its_plan_exchanged(self):
+        self.addCleanup(setattr, layers, "measure_line", layers.measure_line)
+        layers.measure_line = lambda options, line: [{"direction": direction, "plan": direction}
+                                                     for direction in goals.MAPS + goals.WEIGHTS]
+        rows = layers.measure_layer(None, shapes.conv_transpose(256, 14, 128, 4, 2, 1), 8)
+        self.assertEqual({row["direction"]: row["plan"] for row in rows},
+                         {"forward": "backward-data", "backward-data": "forward",
+                          "backward-weights": "backward-weights"})
+        self.assertEqual(rows[0]["name"], "4x4/2 transposed 256-128 to 28x28")
+
+    def test_peers_are_held_to_the_chosen_instruction_set(self):
+        options = argparse.Namespace(cpu_time=False)
+        with mock.patch.dict(os.environ):
+            os.environ.pop("CONVOY_ISA", None)
+            self.assertNotIn("ATEN_CPU_CAPABILITY", peers.environment(options))
+            os.environ["CONVOY_ISA"] = "avx2"
+            settings = peers.environment(options)
+        self.assertEqual((settings["ONEDNN_MAX_CPU_ISA"], settings["ATEN_CPU_CAPABILITY"]),
+                         ("AVX2", "avx2"))
+
+    def test_quick_takes_fewer_steps_of_what_was_slow(self):
+        network = peers.Network("any", "any", 16)
+        for quick, rate, steps in ((True, None, 3), (True, 100.0, 3), (True, 8.0, 2),
+                                   (True, 1.0, 1), (False, 1.0, 3)):
+            options = argparse.Namespace(quick=quick, steps=3)
+            self.assertEqual(peers.steps_of(options, network, rate), steps, (quick, rate))
+        self.assertEqual(peers.steps_of(options, network._replace(times=30), None), 90)
+
+    def test_one_peer_is_chosen_by_beside(self):
+        def names(**more):
+            options = argparse.Namespace(
+                **{"quick": False, "cpu_time": False, "beside": "", **more})
+            return [(peer.name, len(peer.settings)) for peer in peers.peers(options)]
+        with mock.patch("importlib.util.find_spec", lambda name: None), \
+                contextlib.redirect_stderr(io.StringIO()):
+            ours = [(peers.CONVOY, 3), (peers.DIRECT, 2)]
+            self.assertEqual(names(), [*ours, (peers.BLAS, 1)])
+            self.assertEqual(names(quick=True), ours)
+            self.assertEqual(names(quick=True, beside="OpenBLAS"),
+                             [(peers.CONVOY, 1), (peers.BLAS, 1)])
+
+    def compare(self, *arguments):
+        """What bench/compare writes into RESULTS.md where everything is a stub."""
         compare = load_compare()
         for name in ("convoy", os.path.join("bench", "bench_products")):
             self.write(name, PROGRAM)
@@ -290,13 +364,39 @@ class Compare(bench.Bench):
         compare.RESULTS = self.path("RESULTS.md")
         self.write("RESULTS.md", f"before\n\n{compare.MARK}\n### older\n")
         self.addCleanup(setattr, sys, "argv", sys.argv)
-        sys.argv = ["compare", "--quick", "--program", self.path("convoy")]
+        sys.argv = ["compare", *arguments, "--program", self.path("convoy")]
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             self.assertEqual(compare.main(), 0)
         text = self.read("RESULTS.md").decode()
         self.assertTrue(text.startswith(f"before\n\n{compare.MARK}\n### 2"))
         self.assertTrue(text.endswith("\n### older\n"))
-        table = text.split("| goal |")[1].split("\n\n")[0].split("\n")[2:]
+        return text
+
+    def test_everything_is_measured(self):
+        text = self.compare()
+        self.assertIn(" cores; avx2; ", text)
+        for network in peers.NETWORKS + peers.OTHERS:
+            self.assertIn(f"| {network.name} | 2 ranks | PyTorch tuned |", text)
+        # The stub knows one layer and one time.
+        for network in ("resnet50", "alexnet-published", "inception_v3"):
+            self.assertIn(f"| {network} | 3x3 64-64 28x28 | 50.0, 180 % (2.00×) |", text)
+        rows = [line for line in text.split("\n") if line.startswith("| odd shapes | ")]
+        self.assertEqual(len(rows), len(shapes.ODD_SHAPES.layers))
+        for row in rows:
+            self.assertEqual(row.count("50.0, 180 % (2.00×)"), 3, row)
+
+    def test_quick_leaves_out_what_has_no_goal(self):
+        text = self.compare("--quick")
+        for name in ("lenet5", "inception_v3", "odd shapes"):
+            self.assertNotIn(name, text)
+
+    def test_quick_may_be_asked_for_one(self):
+        text = self.compare("--quick", "--only", "steps lenet5")
+        self.assertIn("| lenet5 | 1 thread | Convoy |", text)
+        self.assertNotIn("| goal |", text)
+
+    def test_every_goal_is_judged(self):
+        table = self.compare("--quick").split("| goal |")[1].split("\n\n")[0].split("\n")[2:]
         judged = dict(line[2:-2].split(" | ", 1) for line in table)
         self.assertEqual(len(judged), len(goals.rows(goals.Found())))
         self.assertEqual([goal for goal, rest in judged.items() if rest.endswith(goals.UNKNOWN)],
