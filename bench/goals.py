@@ -7,7 +7,7 @@ import math
 from statistics import median
 
 from layers import OTHER_KINDS
-from peers import CONVOY, DIRECT, INSTALLED, NETWORKS, ONE, RANKS, THREADS, TUNED
+from peers import CHEAP, CONVOY, DIRECT, INSTALLED, NETWORKS, ONE, RANKS, THREADS, TUNED
 from ranks import GRADIENTS, WEAK, weak_networks
 
 WINOGRAD = {"resnet50": 1.5, "alexnet": 1.5, "vgg16": 2.6, "googlenet": 1.6}
@@ -151,15 +151,18 @@ def step_rows(found):
                 yield step_row(found, network, goal, ours, TUNED, setting)
     for network in WINOGRAD:
         yield step_row(found, network, 5, CONVOY, INSTALLED, THREADS)
-    ours = (CONVOY, THREADS.name)
-    for peer in (INSTALLED, TUNED):
-        theirs = (peer, THREADS.name)
-        ratios = found.ratios("resnet50", ours, theirs, "memory")
-        figures = [found.figures("resnet50", who, "memory") for who in (ours, theirs)]
-        yield row(f"peak memory of a ResNet-50 step by {peer}'s", 0.7, ratios,
-                  "{:.0f} and {:.0f} MiB".format(*map(median, figures)) if ratios else "", most=True)
-    yield row("start to first step, ResNet-50", 2, found.figures("resnet50", ours, "start"), "clock",
-              " s", most=True)
+    for who, peer in ((CONVOY, INSTALLED), (CONVOY, TUNED), (CHEAP, TUNED)):
+        yield memory_row(found, who, peer)
+    starts = found.figures("resnet50", (CONVOY, THREADS.name), "start")
+    yield row("start to first step, ResNet-50", 2, starts, "clock", " s", most=True)
+
+
+def memory_row(found, who, peer):
+    ours, theirs = ((name, THREADS.name) for name in (who, peer))
+    ratios = found.ratios("resnet50", ours, theirs, "memory")
+    figures = [found.figures("resnet50", name, "memory") for name in (ours, theirs)]
+    return row(f"peak memory of a ResNet-50 step: {who} by {peer}", 0.7, ratios,
+               "{:.0f} and {:.0f} MiB".format(*map(median, figures)) if ratios else "", most=True)
 
 
 def scaling_row(found, network, setting, goal, what):

@@ -58,6 +58,7 @@ class Setting(NamedTuple):
 ONE, THREADS, RANKS = SETTINGS = (
     Setting("1 thread", 1, 1), Setting("2 threads", 1, 2), Setting("2 ranks", 2, 1))
 CONVOY, DIRECT, BLAS = "Convoy", "Convoy, Winograd off", "Convoy on OpenBLAS"
+CHEAP = "Convoy, recompute cheap"
 INSTALLED, TUNED = "PyTorch as installed", "PyTorch tuned"
 # What holds oneDNN and PyTorch to the instruction set of CONVOY_ISA, or the least they have.
 SAME_SET = {isa: {"ONEDNN_MAX_CPU_ISA": onednn, "ATEN_CPU_CAPABILITY": pytorch}
@@ -152,6 +153,7 @@ def peers(options):
 
 def others_installed(options):
     found = [Convoy(options, DIRECT, (THREADS, RANKS), "engine.winograd=off"),
+             Convoy(options, CHEAP, (THREADS,), "train.recompute=cheap"),
              Convoy(options, BLAS, (THREADS,), "engine.kernels=blas")]
     if importlib.util.find_spec("torch") is None or importlib.util.find_spec("torchvision") is None:
         say("left out: PyTorch (python3-torch python3-torchvision are not installed)")

@@ -345,7 +345,7 @@ class Compare(bench.Bench):
             return [(peer.name, len(peer.settings)) for peer in peers.peers(options)]
         with mock.patch("importlib.util.find_spec", lambda name: None), \
                 contextlib.redirect_stderr(io.StringIO()):
-            ours = [(peers.CONVOY, 3), (peers.DIRECT, 2)]
+            ours = [(peers.CONVOY, 3), (peers.DIRECT, 2), (peers.CHEAP, 1)]
             self.assertEqual(names(), [*ours, (peers.BLAS, 1)])
             self.assertEqual(names(quick=True), ours)
             self.assertEqual(names(quick=True, beside="OpenBLAS"),
@@ -360,6 +360,7 @@ class Compare(bench.Bench):
         threads, ranks = compare.SETTINGS[1:]
         compare.peers = lambda options: [
             Stub(goals.CONVOY, compare.SETTINGS, 3), Stub(goals.DIRECT, (threads, ranks), 2),
+            Stub(goals.CHEAP, (threads,), 2),
             Stub(goals.INSTALLED, (threads,), 0.5), Stub(goals.TUNED, (threads, ranks), 1)]
         compare.RESULTS = self.path("RESULTS.md")
         self.write("RESULTS.md", f"before\n\n{compare.MARK}\n### older\n")
@@ -421,11 +422,15 @@ class Compare(bench.Bench):
         for ours, theirs in ((16, 10), (3, 2), (10, 10), (16, 0)):  # the last one's peer failed
             found.steps.setdefault("resnet50", []).append({
                 (goals.CONVOY, "2 threads"): {"rate": ours, "memory": 70, "start": 2.5},
+                (goals.CHEAP, "2 threads"): {"rate": ours, "memory": 71},
                 (goals.TUNED, "2 threads"): theirs and {"rate": theirs, "memory": 100}})
         rows = {row[0]: row[1:] for row in goals.rows(found)}
         self.assertEqual(rows["resnet50, 2 threads: Convoy by PyTorch tuned"],
                          ("≥ 1.5×", "1.50× (1.00–1.60)", "13.0 and 10.0 pictures/s", "yes"))
-        self.assertEqual(rows["peak memory of a ResNet-50 step by PyTorch tuned's"][-1], "yes")
+        memory = "peak memory of a ResNet-50 step: {} by PyTorch tuned".format
+        self.assertEqual(rows[memory("Convoy")][-1], "yes")
+        self.assertEqual(rows[memory("Convoy, recompute cheap")],
+                         ("≤ 0.7×", "0.71× (0.71–0.71)", "71 and 100 MiB", "no"))
         self.assertEqual(rows["start to first step, ResNet-50"][-1], "no")
         self.assertEqual(rows["resnet50, 2 ranks: Convoy by PyTorch tuned"][-1], goals.UNKNOWN)
 
