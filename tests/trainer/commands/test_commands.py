@@ -73,9 +73,17 @@ class Doctor(bench.Bench):
         if version >= (6, 1) and os.path.exists(setting):
             with open(setting, encoding="utf-8") as file:
                 self.assertEqual(machine["shared_huge_pages"], "[deny]" not in file.read())
-        self.assertIn("portable", machine["instruction_sets"])
+        self.assert_sets_of_the_system(machine["instruction_sets"])
         self.assertIn("file_system", machine["data"])
         self.assertGreaterEqual(machine["rank"][0]["cores"], 1)
+
+    def assert_sets_of_the_system(self, sets):
+        """As the system lists what the processor has."""
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            flags = {flag for line in file if line.startswith("flags") for flag in line.split(":")[1].split()}
+        self.assertIn("portable", sets)
+        self.assertEqual("avx2" in sets, {"avx2", "fma"} <= flags)
+        self.assertEqual("avx512" in sets, {"avx512f", "avx512vl", "avx512dq", "avx512bw"} <= flags)
 
     def test_shows_every_rank_once(self):
         done = self.run_command([*mpirun(3), bench.PROGRAM, "doctor", "--json"])
