@@ -202,6 +202,16 @@ extern const struct layer_operations layer_relu;
 #define LAYER_FAIL(layer, format, ...)                                                             \
     FAIL_AT((layer)->node, STATUS_USAGE, "layer %s: " format, (layer)->name, __VA_ARGS__)
 
+/* Fails where an output's shape, as plan set it, does not fit (base/shape.h). Whoever adds a layer
+ * calls it after plan; a plan that takes memory or works by the size of its output calls it first.
+ */
+status layer_check_output(const struct layer *layer);
+
+/* Fails at the first of `others` (up to a NULL) that the file gives the layer though `option`,
+ * which is set, leaves it nothing to say. */
+status layer_refuse_beside(
+    const struct layer *layer, const char *option, const char *const *others);
+
 /* A parameter as a layer declares it. */
 struct parameter_declaration {
     const char *suffix; /* "weight": the parameter is called <layer>.weight */
