@@ -22,6 +22,7 @@
 #define LAYER_ENDS       16 /* inputs, and outputs, of one layer */
 #define LAYER_PARAMETERS 4
 
+struct convolution_kernels;
 struct convolution_shape;
 struct epilogue_run;
 struct graph;
@@ -98,7 +99,7 @@ struct layer {
     int batch_sums; /* numbers that it sums over the whole batch in forward, and again in backward
                        (pass_sum_batch); 0: none */
     int64_t multiply_adds;                       /* of forward, a picture */
-    const char *kernel;                          /* for inspect; NULL: none */
+    const struct convolution_kernels *kernels;   /* for inspect; NULL: it has none */
     const struct convolution_shape *convolution; /* for inspect; NULL: it is none */
     void *state;                                 /* its own; freed by operations->release */
     int parameters;

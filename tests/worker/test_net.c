@@ -4,6 +4,7 @@
 #include "support/models.h"
 #include "support/net_trace.h"
 #include "support/support.h"
+#include "worker/kernels/convolution.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -23,12 +24,13 @@ static void note_kinds(bool *has_kind, bool *has_form, const struct net *net) {
         for (int k = 0; layers[k] != NULL; k++) {
             has_kind[k] = has_kind[k] || layers[k] == &layer->operations->kind;
         }
-        for (int f = 0; layer->kernel != NULL && f < WINOGRAD_FORMS; f++) {
+        for (int f = 0; layer->kernels != NULL && f < WINOGRAD_FORMS; f++) {
             const struct winograd_kernels *form = &net->kernels->winograd[f];
             char name[32];
             snprintf(name, sizeof name, "winograd %dx%d, %dx%d", form->output, form->output,
                 form->kernel, form->kernel);
-            has_form[f] = has_form[f] || strncmp(layer->kernel, name, strlen(name)) == 0;
+            const char *kernel = layer->kernels->text[CONVOLUTION_FORWARD];
+            has_form[f] = has_form[f] || strncmp(kernel, name, strlen(name)) == 0;
         }
     }
 }

@@ -210,8 +210,13 @@ static bool chosen(const char *name, struct convolution_shape shape, enum engine
     CU_ASSERT_EQUAL_FATAL(convolution_create(&convolution, &shape, kernels_get(CPU_ISA_PORTABLE),
                               engine, WINOGRAD_ON, 1, 1, 1),
         STATUS_OK);
-    bool found = strncmp(convolution_kernel(convolution), name, strlen(name)) == 0;
+    struct convolution_kernels kernels;
+    convolution_name_kernels(&kernels, convolution, false);
     convolution_destroy(convolution);
+    bool found = true;
+    for (int d = 0; d < CONVOLUTION_DIRECTIONS; d++) {
+        found = found && strncmp(kernels.text[d], name, strlen(name)) == 0;
+    }
     return found;
 }
 
