@@ -12,9 +12,8 @@
 
 #define CORES_LIMIT 8192
 
-static const char *const isa_names[] = {
+static const char *const isa_names[CPU_ISA_COUNT] = {
     [CPU_ISA_PORTABLE] = "portable", [CPU_ISA_AVX2] = "avx2", [CPU_ISA_AVX512] = "avx512"};
-#define ISA_COUNT (int)(sizeof isa_names / sizeof isa_names[0])
 
 const char *cpu_isa_name(enum cpu_isa isa) {
     return isa_names[isa];
@@ -31,6 +30,7 @@ bool cpu_has(enum cpu_isa isa) {
         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
                __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    case CPU_ISA_COUNT: return false;
     }
     return false;
 #else
@@ -38,9 +38,25 @@ bool cpu_has(enum cpu_isa isa) {
 #endif
 }
 
+enum cpu_isa cpu_isa_from(int first) {
+    int isa = first;
+    while (isa < CPU_ISA_COUNT && !cpu_has((enum cpu_isa)isa)) {
+        isa++;
+    }
+    return (enum cpu_isa)isa;
+}
+
+static void list_names(char *text, size_t size) {
+    size_t length = 0;
+    for (int i = 0; i < CPU_ISA_COUNT && length < size; i++) {
+        length +=
+            (size_t)snprintf(text + length, size - length, "%s%s", i > 0 ? ", " : "", isa_names[i]);
+    }
+}
+
 status cpu_isa_choose(enum cpu_isa *isa) {
     const char *wish = getenv("CONVOY_ISA");
-    for (int i = ISA_COUNT - 1; i >= 0; i--) {
+    for (int i = CPU_ISA_COUNT - 1; i >= 0; i--) {
         if (wish == NULL || *wish == '\0') {
             if (cpu_has((enum cpu_isa)i)) {
                 *isa = (enum cpu_isa)i;
@@ -54,7 +70,9 @@ status cpu_isa_choose(enum cpu_isa *isa) {
             return STATUS_OK;
         }
     }
-    FAIL(STATUS_USAGE, "CONVOY_ISA=%s: unknown; known: portable, avx2, avx512", wish);
+    char known[128];
+    list_names(known, sizeof known);
+    FAIL(STATUS_USAGE, "CONVOY_ISA=%s: unknown; known: %s", wish, known);
 }
 
 /* The cores the process started with: read once, before anything is pinned. */

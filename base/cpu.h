@@ -6,8 +6,8 @@
 
 #include <stdbool.h>
 
-/* Instruction sets for which kernels exist, in rising order of preference. */
-enum cpu_isa { CPU_ISA_PORTABLE, CPU_ISA_AVX2, CPU_ISA_AVX512 };
+/* Instruction sets for which kernels exist, in rising order of preference, and how many. */
+enum cpu_isa { CPU_ISA_PORTABLE, CPU_ISA_AVX2, CPU_ISA_AVX512, CPU_ISA_COUNT };
 
 /* "portable", "avx2", "avx512". */
 const char *cpu_isa_name(enum cpu_isa isa);
@@ -15,6 +15,14 @@ const char *cpu_isa_name(enum cpu_isa isa);
 /* Whether processor and system can run `isa` (AVX2 means AVX2 and FMA; AVX512 means F, VL, DQ and
  * BW; both need the system to save the registers). */
 bool cpu_has(enum cpu_isa isa);
+
+/* The first set from number `first` on that this machine can run; CPU_ISA_COUNT where none is. */
+enum cpu_isa cpu_isa_from(int first);
+
+/* A loop over all sets that this machine can run, portable first. Whatever tests kernels goes by
+ * it, so that a new set is tested because it exists. */
+#define CPU_FOR_EACH_ISA(isa)                                                                      \
+    for (enum cpu_isa isa = cpu_isa_from(0); isa < CPU_ISA_COUNT; isa = cpu_isa_from((int)isa + 1))
 
 /* The instruction set to use: the best that the machine has, or what CONVOY_ISA names. Fails with
  * STATUS_USAGE when CONVOY_ISA is unknown or the machine does not have it. */

@@ -18,7 +18,12 @@ struct shape {
 
 bool shape_equal(struct shape a, struct shape b);
 
-/* channels * height * width; shapes are checked to stay below 2^31 when they are made. */
+/* Whether the shape may be used: every side at least 1, and fewer than 2^31 elements with the
+ * channels padded to whole blocks, as tensors hold them. Who makes a shape from numbers of a file
+ * asks; everyone else may then count elements and pixels in int. */
+bool shape_fits(struct shape shape);
+
+/* channels * height * width. */
 size_t shape_elements(struct shape shape);
 
 /* ceil(channels / 16): how many channel blocks hold them. */

@@ -129,7 +129,7 @@ static status contest_init(struct contest *contest, const struct layer *layer,
         struct layer_case *own = &contest->own[contest->count];
         TRY(layer_case_init(
             own, &layer->shape, layer->pictures, kernels_get(isa), wishes[k], threads));
-        if (strncmp(convolution_kernel(own->convolution), "winograd", 8) == 0) {
+        if (convolution_is_winograd(own->convolution)) {
             contest->count++;
         } else {
             layer_case_release(own);

@@ -1,5 +1,6 @@
 #include "base/memory.h"
 #include "trainer/bench.h"
+#include "worker/kernels/convolution.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -94,11 +95,16 @@ static status run_round(struct watch_state *watch, struct bench_setup *setup) {
 
 static void describe_layer(
     struct row rows[PARTS], const struct layer_report *report, double pictures) {
+    static const enum convolution_direction directions[PARTS] = {
+        [FORWARD] = CONVOLUTION_FORWARD,
+        [WEIGHTS] = CONVOLUTION_BACKWARD_WEIGHTS,
+        [BACKWARD] = CONVOLUTION_BACKWARD_DATA,
+    };
     for (int p = 0; p < PARTS; p++) {
         rows[p].name = report->name;
         rows[p].kind = report->kind;
         rows[p].part = part_names[p];
-        rows[p].kernel = report->kernel;
+        rows[p].kernel = report->kernels != NULL ? report->kernels->text[directions[p]] : "";
     }
     double operations = 2.0 * (double)report->multiply_adds * pictures;
     double forward = (double)report->forward_bytes * pictures;

@@ -87,7 +87,10 @@ status memory_report_make(struct memory_report *report, const struct recipe *rec
     size_t owned = vectors * memory.weights / (size_t)(all ? 1 : job->ranks);
     size_t left = left_bytes(&options, memory.weights, job);
     size_t batches = batches_bytes(recipe, net, job->ranks);
-    *report = (struct memory_report){.node_ranks = (job->ranks + job->nodes - 1) / job->nodes};
+    *report = (struct memory_report){
+        .node_ranks = (job->ranks + job->nodes - 1) / job->nodes,
+        .threads = job->threads,
+    };
     struct memory_bytes *part = report->part;
     part[MEMORY_PROGRAM] = alike(report, job->program);
     part[MEMORY_WEIGHTS] = weights_bytes(report, &options, memory.weights);
@@ -137,11 +140,14 @@ static void print_line(FILE *out, const char *name, struct memory_bytes bytes, c
 }
 
 void memory_report_print(FILE *out, const struct memory_report *report) {
-    char node[32];
+    char node[32], threads[32];
     snprintf(node, sizeof node, "node of %d", report->node_ranks);
+    snprintf(threads, sizeof threads, "of %d thread%s a rank", report->threads,
+        report->threads == 1 ? "" : "s");
     fprintf(out, "\n%-12s %12s %12s\n", "memory, MiB", "rank 0", node);
     for (int i = 0; i < MEMORY_PARTS; i++) {
-        print_line(out, part_names[i].name, report->part[i], part_names[i].help);
+        print_line(out, part_names[i].name, report->part[i],
+            i == MEMORY_SCRATCH ? threads : part_names[i].help);
     }
     print_line(out, "sum", memory_report_sum(report), "");
 }
@@ -159,5 +165,5 @@ json_t *memory_report_json(const struct memory_report *report) {
     }
     set(rank, "sum", sum.rank);
     set(node, "sum", sum.node);
-    return json_pack("{s:o, s:o}", "rank", rank, "node", node);
+    return json_pack("{s:o, s:o, s:i}", "rank", rank, "node", node, "threads", report->threads);
 }

@@ -31,6 +31,7 @@ enum memory_part {
 
 struct memory_report {
     int node_ranks; /* of the fullest node */
+    int threads;    /* of each rank, with which scratch grows */
     struct memory_bytes {
         size_t rank, node;
     } part[MEMORY_PARTS];
@@ -51,7 +52,8 @@ status memory_report_make(struct memory_report *report, const struct recipe *rec
 struct memory_bytes memory_report_sum(const struct memory_report *report);
 
 void memory_report_print(FILE *out, const struct memory_report *report);
-/* {"rank": {part: bytes, ..., "sum": bytes}, "node": {the same}}, owned by the caller. */
+/* {"rank": {part: bytes, ..., "sum": bytes}, "node": {the same}, "threads": of a rank}, owned by
+ * the caller. */
 json_t *memory_report_json(const struct memory_report *report);
 
 #endif

@@ -40,15 +40,37 @@ static void add_sums(int64_t *parameters, int64_t *multiply_adds, const struct n
     }
 }
 
+static const char *const direction_names[CONVOLUTION_DIRECTIONS] = {
+    [CONVOLUTION_FORWARD] = "forward",
+    [CONVOLUTION_BACKWARD_DATA] = "backward-data",
+    [CONVOLUTION_BACKWARD_WEIGHTS] = "backward-weights",
+};
+
+static bool goes_in(const struct layer_report *report, enum convolution_direction direction) {
+    return direction != CONVOLUTION_BACKWARD_DATA || report->input_gradient;
+}
+
+/* The kernel of forward, and of backward what is not the same. */
+static void print_kernels(FILE *out, const struct layer_report *report) {
+    const struct convolution_kernels *kernels = report->kernels;
+    const char *forward = kernels->text[CONVOLUTION_FORWARD];
+    fputs(forward, out);
+    for (int d = CONVOLUTION_FORWARD + 1; d < CONVOLUTION_DIRECTIONS; d++) {
+        if (goes_in(report, d) && strcmp(kernels->text[d], forward) != 0) {
+            fprintf(out, "; %s %s", direction_names[d], kernels->text[d] + kernels->shared);
+        }
+    }
+}
+
 /* What of the layer others do, and the end of its line. */
 static void print_fusion(FILE *out, const struct layer_report *report) {
     const char *const what[] = {"fused into ", "takes input from ", "takes gradient from "};
     const char *const who[] = {report->fused, report->input_from, report->gradient_from};
-    const char *between = *report->kernel != '\0' ? ", " : "";
+    const char *between = report->kernels != NULL ? "; " : "";
     for (int i = 0; i < 3; i++) {
         if (*who[i] != '\0') {
             fprintf(out, "%s%s%s", between, what[i], who[i]);
-            between = ", ";
+            between = "; ";
         }
     }
     fputc('\n', out);
@@ -64,10 +86,13 @@ void net_report_print(FILE *out, const struct net *net) {
         shape_text(net_input_shape(net), shape, sizeof shape));
     for (int i = 0; i < net_layer_count(net); i++) {
         struct layer_report report = net_layer_report(net, i);
-        fprintf(out, "%-*s  %-12s %-14s %14s %16s %10.2f %10.2f  %s", width, report.name,
-            report.kind, shape_text(report.output, shape, sizeof shape),
-            grouped(parameters, report.parameters), grouped(multiply_adds, report.multiply_adds),
-            (double)report.value_bytes / mib, (double)report.scratch_bytes / mib, report.kernel);
+        fprintf(out, "%-*s  %-12s %-14s %14s %16s %10.2f %10.2f  ", width, report.name, report.kind,
+            shape_text(report.output, shape, sizeof shape), grouped(parameters, report.parameters),
+            grouped(multiply_adds, report.multiply_adds), (double)report.value_bytes / mib,
+            (double)report.scratch_bytes / mib);
+        if (report.kernels != NULL) {
+            print_kernels(out, &report);
+        }
         print_fusion(out, &report);
     }
     int64_t all_parameters, all_multiply_adds;
@@ -94,17 +119,31 @@ static json_t *convolution_json(const struct convolution_shape *shape) {
         shape->dilation_width, "groups", shape->groups);
 }
 
+static json_t *kernels_json(const struct layer_report *report) {
+    json_t *object = json_object();
+    for (int d = CONVOLUTION_FORWARD; d < CONVOLUTION_DIRECTIONS; d++) {
+        if (goes_in(report, d)) {
+            json_object_set_new(object, direction_names[d], json_string(report->kernels->text[d]));
+        }
+    }
+    return object;
+}
+
 json_t *net_report_json(const struct net *net) {
     json_t *list = json_array();
     for (int i = 0; i < net_layer_count(net); i++) {
         struct layer_report report = net_layer_report(net, i);
-        json_t *layer = json_pack("{s:s, s:s, s:o, s:I, s:I, s:s, s:s, s:s, s:s, s:b, s:I, s:I}",
-            "name", report.name, "kind", report.kind, "output", shape_json(report.output),
-            "parameters", (json_int_t)report.parameters, "multiply_adds",
-            (json_int_t)report.multiply_adds, "kernel", report.kernel, "fused", report.fused,
-            "input_from", report.input_from, "gradient_from", report.gradient_from,
-            "input_gradient", report.input_gradient, "value_bytes", (json_int_t)report.value_bytes,
-            "scratch_bytes", (json_int_t)report.scratch_bytes);
+        json_t *layer =
+            json_pack("{s:s, s:s, s:o, s:I, s:I, s:s, s:s, s:s, s:s, s:b, s:I, s:I}", "name",
+                report.name, "kind", report.kind, "output", shape_json(report.output), "parameters",
+                (json_int_t)report.parameters, "multiply_adds", (json_int_t)report.multiply_adds,
+                "kernel", report.kernels != NULL ? report.kernels->text[CONVOLUTION_FORWARD] : "",
+                "fused", report.fused, "input_from", report.input_from, "gradient_from",
+                report.gradient_from, "input_gradient", report.input_gradient, "value_bytes",
+                (json_int_t)report.value_bytes, "scratch_bytes", (json_int_t)report.scratch_bytes);
+        if (report.kernels != NULL) {
+            json_object_set_new(layer, "kernels", kernels_json(&report));
+        }
         if (report.convolution != NULL) {
             json_object_set_new(layer, "convolution", convolution_json(report.convolution));
         }

@@ -66,21 +66,9 @@ static status add_value(struct graph *graph, struct value **out, int maker) {
     return STATUS_OK;
 }
 
-static status check_output(const struct layer *layer) {
-    for (int o = 0; o < layer->outputs; o++) {
-        struct shape shape = layer->output[o]->shape;
-        if (shape.channels > (1 << 24) ||
-            (int64_t)shape.channels * shape.height >= INT32_MAX / shape.width) {
-            LAYER_FAIL(layer, "its output of %dx%dx%d has more than 2^31 elements", shape.channels,
-                shape.height, shape.width);
-        }
-    }
-    return STATUS_OK;
-}
-
 static status plan_layer(struct graph *graph, struct layer *layer) {
     TRY(layer->operations->plan(layer, &graph->plan));
-    TRY(check_output(layer));
+    TRY(layer_check_output(layer));
     bool learns = layer->parameters > 0;
     for (int i = 0; i < layer->inputs; i++) {
         learns = learns || layer->input[i]->wants_gradient;
@@ -378,7 +366,7 @@ status graph_build(struct graph *graph, const struct node *model, const struct l
     struct value *input = graph->current;
     input->shape = (struct shape){
         (int)options.input.channels, (int)options.input.height, (int)options.input.width};
-    if (options.input.channels * options.input.height >= (1 << 30) / options.input.width) {
+    if (!shape_fits(input->shape)) {
         FAIL_AT(node_get(model, "input"), STATUS_USAGE, "an input of %lldx%lldx%lld is too large",
             (long long)options.input.channels, (long long)options.input.height,
             (long long)options.input.width);

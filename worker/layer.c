@@ -7,6 +7,33 @@
 #include <stdio.h>
 #include <string.h>
 
+#define CHANNELS_LIMIT (1 << 24) /* the sum over the inputs of a layer is an int, too */
+
+status layer_check_output(const struct layer *layer) {
+    for (int o = 0; o < layer->outputs; o++) {
+        struct shape shape = layer->output[o]->shape;
+        if (shape.channels > CHANNELS_LIMIT || !shape_fits(shape)) {
+            LAYER_FAIL(layer,
+                "its output of %dx%dx%d is too large: at most 2^24 channels, and less than 2^31 "
+                "elements in blocks of %d channels",
+                shape.channels, shape.height, shape.width, CHANNEL_BLOCK);
+        }
+    }
+    return STATUS_OK;
+}
+
+status layer_refuse_beside(
+    const struct layer *layer, const char *option, const char *const *others) {
+    for (; *others != NULL; others++) {
+        const struct node *given = node_get(layer->node, *others);
+        if (given != NULL && given->kind != NODE_NULL) {
+            FAIL_AT(given, STATUS_USAGE, "layer %s: %s has no meaning beside %s", layer->name,
+                *others, option);
+        }
+    }
+    return STATUS_OK;
+}
+
 static status checked_elements(
     int64_t *elements, const struct layer *layer, const struct parameter_declaration *declaration) {
     *elements = 1;

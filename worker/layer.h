@@ -22,6 +22,7 @@
 #define LAYER_ENDS       16 /* inputs, and outputs, of one layer */
 #define LAYER_PARAMETERS 4
 
+struct convolution_kernels;
 struct convolution_shape;
 struct epilogue_run;
 struct graph;
@@ -98,7 +99,7 @@ struct layer {
     int batch_sums; /* numbers that it sums over the whole batch in forward, and again in backward
                        (pass_sum_batch); 0: none */
     int64_t multiply_adds;                       /* of forward, a picture */
-    const char *kernel;                          /* for inspect; NULL: none */
+    const struct convolution_kernels *kernels;   /* for inspect; NULL: it has none */
     const struct convolution_shape *convolution; /* for inspect; NULL: it is none */
     void *state;                                 /* its own; freed by operations->release */
     int parameters;
@@ -201,6 +202,16 @@ extern const struct layer_operations layer_relu;
 /* Fails at the layer's line, naming it. */
 #define LAYER_FAIL(layer, format, ...)                                                             \
     FAIL_AT((layer)->node, STATUS_USAGE, "layer %s: " format, (layer)->name, __VA_ARGS__)
+
+/* Fails where an output's shape, as plan set it, does not fit (base/shape.h). Whoever adds a layer
+ * calls it after plan; a plan that takes memory or works by the size of its output calls it first.
+ */
+status layer_check_output(const struct layer *layer);
+
+/* Fails at the first of `others` (up to a NULL) that the file gives the layer though `option`,
+ * which is set, leaves it nothing to say. */
+status layer_refuse_beside(
+    const struct layer *layer, const char *option, const char *const *others);
 
 /* A parameter as a layer declares it. */
 struct parameter_declaration {

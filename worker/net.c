@@ -299,13 +299,13 @@ struct layer_report net_layer_report(const struct net *net, int index) {
     return (struct layer_report){
         .name = layer->name,
         .kind = layer->operations->kind.name,
-        .kernel = layer->kernel == NULL ? "" : layer->kernel,
         .fused = name_of(layer->carrier),
         .input_from = name_of(layer->input_from),
         .gradient_from = name_of(layer->gradient_from),
         .output = layer->output[0]->shape,
         .parameters = learnable,
         .multiply_adds = layer->multiply_adds,
+        .kernels = layer->kernels,
         .convolution = layer->convolution,
         .input_gradient = layer->input[0]->wants_gradient,
         .value_bytes = value_bytes(net, layer_first(layer)) +

@@ -126,18 +126,20 @@ const char *net_find_not_finite(
     struct net *net, const struct pass *pass, const float *pixels, const struct target *targets);
 
 /* What inspect prints. */
+struct convolution_kernels;
 struct convolution_shape;
 struct layer_report {
     const char *name, *kind;
-    const char *kernel; /* "direct avx512 3x3 14x32", "blas im2col", ...: "" if none */
-    const char *fused;  /* the layer that does its work too: "" if none */
+    const char *fused; /* the layer that does its work too: "" if none */
     /* Those that hand it its input, and the gradient of its output, while they lie in cache
      * (worker/handoff.h): "" if none. */
     const char *input_from, *gradient_from;
     struct shape output;
     int64_t parameters;    /* learnable elements, statistics not counted */
     int64_t multiply_adds; /* of forward, a picture */
-    /* Of a convolution or linear layer (worker/kernels/convolution.h); NULL: it is neither. */
+    /* Of what works as a convolution (worker/kernels/convolution.h); NULL: it does not. A
+     * transposed one has kernels alone. */
+    const struct convolution_kernels *kernels;
     const struct convolution_shape *convolution;
     bool input_gradient; /* backward computes the gradient of its input */
     /* Bytes of one pass: what the layer makes in memory of its own (values and what it keeps for

@@ -12,12 +12,13 @@ static void test_cpu__the_best_set_is_chosen_or_the_one_wished(void) {
     unsetenv("CONVOY_ISA");
     CU_ASSERT_EQUAL(cpu_isa_choose(&isa), STATUS_OK);
     CU_ASSERT_TRUE(cpu_has(isa));
-    for (int better = (int)isa + 1; better <= CPU_ISA_AVX512; better++) {
+    for (int better = (int)isa + 1; better < CPU_ISA_COUNT; better++) {
         CU_ASSERT_FALSE(cpu_has((enum cpu_isa)better));
     }
     CU_ASSERT_TRUE(cpu_has(CPU_ISA_PORTABLE));
-    for (int i = 0; i <= CPU_ISA_AVX512; i++) {
+    for (int i = 0; i < CPU_ISA_COUNT; i++) {
         enum cpu_isa wish = (enum cpu_isa)i;
+        CU_ASSERT_PTR_NOT_NULL_FATAL(cpu_isa_name(wish));
         setenv("CONVOY_ISA", cpu_isa_name(wish), 1);
         if (cpu_has(wish)) {
             CU_ASSERT_EQUAL(cpu_isa_choose(&isa), STATUS_OK);
@@ -27,8 +28,23 @@ static void test_cpu__the_best_set_is_chosen_or_the_one_wished(void) {
         }
     }
     setenv("CONVOY_ISA", "sse9", 1);
-    TEST_ASSERT_FAILS(cpu_isa_choose(&isa), "CONVOY_ISA=sse9: unknown; known: portable, avx2");
+    TEST_ASSERT_FAILS(
+        cpu_isa_choose(&isa), "CONVOY_ISA=sse9: unknown; known: portable, avx2, avx512");
     unsetenv("CONVOY_ISA");
+}
+
+static void test_cpu__the_loop_over_sets_has_those_of_the_machine(void) {
+    int seen = 0, had = 0, before = -1;
+    CPU_FOR_EACH_ISA (isa) {
+        CU_ASSERT_TRUE((int)isa > before && cpu_has(isa));
+        before = (int)isa;
+        seen++;
+    }
+    for (int isa = 0; isa < CPU_ISA_COUNT; isa++) {
+        had += cpu_has((enum cpu_isa)isa);
+    }
+    CU_ASSERT_EQUAL(seen, had);
+    CU_ASSERT_EQUAL(cpu_isa_from(CPU_ISA_COUNT), CPU_ISA_COUNT);
 }
 
 static int core_of_this_thread(int *count) {
@@ -110,6 +126,7 @@ static void test_cpu__the_model_has_a_name(void) {
 }
 
 TEST_MAIN("cpu", TEST(test_cpu__the_best_set_is_chosen_or_the_one_wished),
+    TEST(test_cpu__the_loop_over_sets_has_those_of_the_machine),
     TEST(test_cpu__threads_are_pinned_to_cores_of_the_process),
     TEST(test_cpu__denormals_are_flushed_on_the_calling_thread),
     TEST(test_cpu__the_model_has_a_name))

@@ -42,10 +42,13 @@ LOOPS(portable, )
 LOOPS(avx2, __attribute__((target("avx2,fma"))))
 LOOPS(avx512, __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,fma"))))
 #define ROW(name)                                                                                  \
-    { name##_portable, name##_avx2, name##_avx512 }
+    {                                                                                              \
+        [CPU_ISA_PORTABLE] = name##_portable, [CPU_ISA_AVX2] = name##_avx2,                        \
+        [CPU_ISA_AVX512] = name##_avx512                                                           \
+    }
 #else
 #define ROW(name)                                                                                  \
-    { name##_portable, NULL, NULL }
+    { [CPU_ISA_PORTABLE] = name##_portable }
 #endif
 
 static double logistic(double x) {
@@ -54,7 +57,7 @@ static double logistic(double x) {
 
 static const struct {
     const char *name;
-    loop *loops[3];
+    loop *loops[CPU_ISA_COUNT];
     double (*reference)(double);
     double limit; /* ulp */
     uint64_t digest;
@@ -97,7 +100,7 @@ static void test_math_float__errors_are_small_over_all_floats(void) {
         float at = 0;
         int count;
         for (int64_t batch = 0; (count = fill(in, batch)) > 0; batch++) {
-            functions[f].loops[0](out, in, count);
+            functions[f].loops[CPU_ISA_PORTABLE](out, in, count);
             for (int i = 0; i < count; i++) {
                 double expected = functions[f].reference(in[i]);
                 if (fabsf(in[i]) < FLT_MIN && functions[f].reference == log) {
@@ -145,16 +148,14 @@ static void test_math_float__every_instruction_set_gives_the_same_bits(void) {
         uint64_t digest = 1;
         int count;
         for (int64_t batch = 0; (count = fill(in, batch)) > 0; batch++) {
-            functions[f].loops[0](out, in, count);
+            functions[f].loops[CPU_ISA_PORTABLE](out, in, count);
             for (int i = 0; i < count; i++) {
                 /* A NaN may carry any payload and sign. */
                 uint32_t bits = isnan(out[i]) ? 0x7fc00000u : math_float_bits(out[i]);
                 digest = (digest ^ bits) * 0x9e3779b97f4a7c15u + (digest >> 31);
             }
-            for (int isa = 1; isa < 3; isa++) {
-                if (functions[f].loops[isa] == NULL || !cpu_has((enum cpu_isa)isa)) {
-                    continue;
-                }
+            CPU_FOR_EACH_ISA (isa) {
+                CU_ASSERT_PTR_NOT_NULL_FATAL(functions[f].loops[isa]);
                 functions[f].loops[isa](other, in, count);
                 for (int i = 0; i < count; i++) {
                     CU_ASSERT_TRUE(math_float_bits(out[i]) == math_float_bits(other[i]) ||

@@ -39,7 +39,7 @@ class Slurm(unittest.TestCase):
         cls.folder = tempfile.mkdtemp(prefix="convoy-cluster-")
         cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
         cls.lab = lab.Lab(PROGRAM, cls.folder)
-        cls.wanted = cls.lab.train("alone", lab.PLAIN._replace(isa=lab.machine_isas()[-1]),
+        cls.wanted = cls.lab.train("alone", lab.PLAIN._replace(isa=cls.lab.isas[-1]),
                                    *EPOCHS)
         cls.cluster = hosts.Cluster(HOSTS)
         cls.addClassCleanup(cls.cluster.close)

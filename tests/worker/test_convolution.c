@@ -82,8 +82,8 @@ static void check(
     case_init(&c, shape, pictures, leaves, CASE_WHOLE);
     case_cut(&c, limit);
     case_run_reference(&c);
-    for (enum cpu_isa isa = CPU_ISA_PORTABLE; isa <= CPU_ISA_AVX512; isa++) {
-        for (int threads = 1; threads <= 2 && cpu_has(isa); threads++) {
+    CPU_FOR_EACH_ISA (isa) {
+        for (int threads = 1; threads <= 2; threads++) {
             char what[96];
             snprintf(what, sizeof what, "%s, %s, %d threads", name, cpu_isa_name(isa), threads);
             case_run_engine(&c, isa, ENGINE_CONVOY, threads);

@@ -35,8 +35,8 @@ static void check_bits(const struct convolution_shape *shape, int pictures, int 
     struct convolution_case c;
     case_init(&c, shape, pictures, leaves, CASE_REAL);
     uint64_t first = digest_of(&c, CPU_ISA_PORTABLE, 1);
-    for (enum cpu_isa isa = CPU_ISA_PORTABLE; isa <= CPU_ISA_AVX512; isa++) {
-        for (int threads = 1; threads <= 4 && cpu_has(isa); threads++) {
+    CPU_FOR_EACH_ISA (isa) {
+        for (int threads = 1; threads <= 4; threads++) {
             CU_ASSERT_EQUAL(digest_of(&c, isa, threads), first);
         }
     }
@@ -82,7 +82,8 @@ static void test_convolution_bits__are_told_apart_by_the_digest(void) {
 
 /* A pass of 8 leaves against two of 4, whose sums are added by hand; the last leaves are empty. */
 static void check_cut(const struct convolution_shape *shape, int pictures) {
-    enum cpu_isa isa = cpu_has(CPU_ISA_AVX512) ? CPU_ISA_AVX512 : CPU_ISA_PORTABLE;
+    enum cpu_isa isa;
+    CU_ASSERT_EQUAL_FATAL(cpu_isa_choose(&isa), STATUS_OK);
     struct convolution_case whole;
     case_init(&whole, shape, pictures, 8, CASE_REAL);
     case_run_engine(&whole, isa, ENGINE_CONVOY, 2);

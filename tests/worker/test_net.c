@@ -4,6 +4,7 @@
 #include "support/models.h"
 #include "support/net_trace.h"
 #include "support/support.h"
+#include "worker/kernels/convolution.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -16,29 +17,40 @@ static const char *const models[] = MODELS_OF_EVERYTHING;
 /* 21 pictures in 8 leaves: uneven ones. */
 static const struct net_case_options plain = {.pictures = 21, .leaves = 8, .threads = 1};
 
-/* Marks what a net has of the registry, and the forms of Winograd that it runs on. */
-static void note_kinds(bool *has_kind, bool *has_form, const struct net *net) {
+/* Of the ways in which a convolution is done, as inspect calls them. */
+static const char *const ways[] = {"direct", "depthwise", "in dense blocks", "input copied",
+    "input and gradient copied", "gradient copied"};
+#define WAYS (int)(sizeof ways / sizeof ways[0])
+
+/* Marks what a net has of the registry, and the ways and the forms of Winograd that it runs on. */
+static void note_kinds(bool *has_kind, bool *has_way, bool *has_form, const struct net *net) {
     for (int i = 0; i < net->graph.layers; i++) {
         const struct layer *layer = net->graph.layer[i];
         for (int k = 0; layers[k] != NULL; k++) {
             has_kind[k] = has_kind[k] || layers[k] == &layer->operations->kind;
         }
-        for (int f = 0; layer->kernel != NULL && f < WINOGRAD_FORMS; f++) {
+        for (int w = 0; layer->kernels != NULL && w < WAYS; w++) {
+            for (int d = 0; d < CONVOLUTION_DIRECTIONS; d++) {
+                has_way[w] = has_way[w] || strstr(layer->kernels->text[d], ways[w]) != NULL;
+            }
+        }
+        for (int f = 0; layer->kernels != NULL && f < WINOGRAD_FORMS; f++) {
             const struct winograd_kernels *form = &net->kernels->winograd[f];
             char name[32];
             snprintf(name, sizeof name, "winograd %dx%d, %dx%d", form->output, form->output,
                 form->kernel, form->kernel);
-            has_form[f] = has_form[f] || strncmp(layer->kernel, name, strlen(name)) == 0;
+            const char *kernel = layer->kernels->text[CONVOLUTION_FORWARD];
+            has_form[f] = has_form[f] || strncmp(kernel, name, strlen(name)) == 0;
         }
     }
 }
 
 static void test_net__models_have_every_kind_of_layer(void) {
-    bool has_kind[256] = {false}, has_form[WINOGRAD_FORMS] = {false};
+    bool has_kind[256] = {false}, has_way[WAYS] = {false}, has_form[WINOGRAD_FORMS] = {false};
     for (int m = 0; m < MODELS; m++) {
         struct net_case c;
         net_case_init(&c, models[m], &plain);
-        note_kinds(has_kind, has_form, c.net);
+        note_kinds(has_kind, has_way, has_form, c.net);
         net_case_release(&c);
     }
     for (int k = 0; layers[k] != NULL; k++) {
@@ -47,6 +59,9 @@ static void test_net__models_have_every_kind_of_layer(void) {
             printf("    no model has %s\n", layers[k]->name);
             CU_FAIL("a kind of layer is in no model");
         }
+    }
+    for (int w = 0; w < WAYS; w++) {
+        CU_ASSERT_TRUE(has_way[w]);
     }
     for (int f = 0; f < WINOGRAD_FORMS; f++) {
         CU_ASSERT_TRUE(has_form[f]);
@@ -99,12 +114,10 @@ static void test_net__gives_the_same_bits_for_any_threads(void) {
 
 static void test_net__gives_the_same_bits_on_every_instruction_set(void) {
     for (int m = 0; m < MODELS; m++) {
-        for (int isa = CPU_ISA_PORTABLE; isa <= CPU_ISA_AVX512; isa++) {
+        CPU_FOR_EACH_ISA (isa) {
             struct net_case_options other = plain;
-            other.isa = cpu_isa_name((enum cpu_isa)isa);
-            if (cpu_has((enum cpu_isa)isa)) {
-                compare_with_plain(models[m], &other, false);
-            }
+            other.isa = cpu_isa_name(isa);
+            compare_with_plain(models[m], &other, false);
         }
     }
 }
@@ -206,6 +219,7 @@ static void test_net__gives_the_same_bits_fused_and_unfused(void) {
         compare_fused(MODEL_FUSED, evaluation, 1);
         for (int threads = 1; threads <= 3; threads++) {
             compare_fused(MODEL_WINOGRAD, evaluation, threads);
+            compare_fused(MODEL_GROUPS, evaluation, threads);
             compare_fused(MODEL_HANDED, evaluation, threads);
         }
     }

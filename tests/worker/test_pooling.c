@@ -78,11 +78,8 @@ static void check_all(const struct pooling_kernels *kernels) {
 }
 
 static void test_pooling__the_first_of_equals_is_the_largest(void) {
-    static const enum cpu_isa sets[] = {CPU_ISA_AVX512, CPU_ISA_AVX2, CPU_ISA_PORTABLE};
-    for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
-        if (cpu_has(sets[i])) {
-            check_all(&kernels_get(sets[i])->pooling);
-        }
+    CPU_FOR_EACH_ISA (isa) {
+        check_all(&kernels_get(isa)->pooling);
     }
 }
 

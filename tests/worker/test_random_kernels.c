@@ -6,14 +6,10 @@
 
 #define MOST 1000
 
-static const enum cpu_isa all_sets[] = {CPU_ISA_AVX512, CPU_ISA_AVX2, CPU_ISA_PORTABLE};
-
 /* `check` with the kernels of every instruction set that this machine has. */
 static void each_set(void (*check)(const struct random_kernels *kernels)) {
-    for (size_t i = 0; i < sizeof all_sets / sizeof all_sets[0]; i++) {
-        if (cpu_has(all_sets[i])) {
-            check(&kernels_get(all_sets[i])->random);
-        }
+    CPU_FOR_EACH_ISA (isa) {
+        check(&kernels_get(isa)->random);
     }
 }
 

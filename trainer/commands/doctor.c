@@ -61,10 +61,8 @@ static json_t *ranks_json(const struct rank_report *reports, int ranks) {
 
 static json_t *instruction_sets(void) {
     json_t *list = json_array();
-    for (int isa = CPU_ISA_PORTABLE; isa <= CPU_ISA_AVX512; isa++) {
-        if (cpu_has((enum cpu_isa)isa)) {
-            json_array_append_new(list, json_string(cpu_isa_name((enum cpu_isa)isa)));
-        }
+    CPU_FOR_EACH_ISA (isa) {
+        json_array_append_new(list, json_string(cpu_isa_name(isa)));
     }
     return list;
 }

@@ -1,3 +1,4 @@
+#include "base/cpu.h"
 #include "io/file.h"
 #include "io/log.h"
 #include "io/yaml.h"
@@ -15,15 +16,15 @@
 #include <string.h>
 
 struct inspect_options {
-    int64_t ranks, nodes;
+    int64_t ranks, nodes; /* 0: not given */
     bool verify, json;
 };
 
 static const struct option options_table[] = {
-    {"ranks", OPTION_INTEGER, offsetof(struct inspect_options, ranks), .initial = "1", .low = 1,
-        .high = 65536, .help = "for a recipe: memory of one rank of so many"},
-    {"nodes", OPTION_INTEGER, offsetof(struct inspect_options, nodes), .initial = "1", .low = 1,
-        .high = 65536, .help = "... and of one node of so many that have these ranks"},
+    {"ranks", OPTION_INTEGER, offsetof(struct inspect_options, ranks), .low = 1, .high = 65536,
+        .help = "for a recipe: memory of one rank of so many, without it of one alone"},
+    {"nodes", OPTION_INTEGER, offsetof(struct inspect_options, nodes), .low = 1, .high = 65536,
+        .help = "... and of one node of so many that have these ranks"},
     {"verify", OPTION_SWITCH, offsetof(struct inspect_options, verify),
         .help = "for data sets and checkpoints: read all of it and check every sum"},
     {"json", OPTION_SWITCH, offsetof(struct inspect_options, json), .help = "as one JSON object"},
@@ -34,6 +35,41 @@ static void print_json(json_t *object) {
     json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
     putchar('\n');
     json_decref(object);
+}
+
+/* What can be inspected, and which arguments have a meaning for it. */
+struct subject {
+    const char *name;
+    bool keys, ranks, sums;
+    status (*show)(const struct command_line *line, const char *path);
+};
+
+static status check_arguments(
+    const struct command_line *line, const struct subject *subject, const char *path) {
+    const struct inspect_options *options = line->options;
+    if (line->count > 1 && !subject->keys) {
+        FAIL(STATUS_USAGE, "%s is %s: nothing may follow it, not \"%s\"", path, subject->name,
+            line->arguments[1]);
+    }
+    if ((options->ranks > 0 || options->nodes > 0) && !subject->ranks) {
+        FAIL(STATUS_USAGE, "--%s is for recipes, and %s is %s",
+            options->ranks > 0 ? "ranks" : "nodes", path, subject->name);
+    }
+    if (options->verify && !subject->sums) {
+        FAIL(STATUS_USAGE, "--verify is for data sets and checkpoints, and %s is %s", path,
+            subject->name);
+    }
+    return STATUS_OK;
+}
+
+/* Threads that a run on this machine gives to each of the ranks of a node. */
+static status plan_threads(int *threads, int64_t wanted, int node_ranks) {
+    const struct job machine = {
+        .host_ranks = node_ranks,
+        .host_cores = cpu_count(),
+        .cores = cpu_count(),
+    };
+    return job_plan_threads(threads, &machine, wanted, true);
 }
 
 /* ---- networks: of a model, a recipe or a checkpoint ---- */
@@ -55,14 +91,16 @@ static status inspect_model(const struct command_line *line, const char *path) {
     TRY(recipe_for_model(&recipe, path,
         "train: {batch: 1, leaf: 1, schedule: {constant: {rate: 0}}}", line->arguments + 1,
         line->count - 1));
-    struct net_options plan = recipe_net_options(&recipe, 0, 1, 1, 0);
+    int threads;
+    struct net *net = NULL;
+    status result = STATUS_OK;
+    TRY_TO(done, result, plan_threads(&threads, recipe.train.threads, 1));
+    struct net_options plan = recipe_net_options(&recipe, 0, 1, threads, 0);
     plan.plan_only = true;
-    struct net *net;
-    status result = net_create(&net, recipe.model, &plan);
-    if (result == STATUS_OK) {
-        print_net(json_pack("{s:s, s:s}", "path", path, "is", "model"), net, options->json);
-        net_destroy(net);
-    }
+    TRY_TO(done, result, net_create(&net, recipe.model, &plan));
+    print_net(json_pack("{s:s, s:s}", "path", path, "is", "model"), net, options->json);
+done:
+    net_destroy(net);
     recipe_release(&recipe);
     return result;
 }
@@ -78,13 +116,15 @@ static json_t *recipe_json(const struct recipe *recipe, const char *path) {
 /* Plans the net of rank 0, and what the job takes of memory. */
 static status plan_job(struct net **net, struct memory_report *memory, const struct recipe *recipe,
     const struct inspect_options *options) {
-    int leaves = recipe_leaves(recipe);
-    struct memory_job job = {
-        .ranks = options->ranks < leaves ? (int)options->ranks : leaves,
-        .threads = recipe->train.threads > 0 ? (int)recipe->train.threads : 1,
-        .program = memory_report_now(),
-    };
-    job.nodes = options->nodes < job.ranks ? (int)options->nodes : job.ranks;
+    const int leaves = recipe_leaves(recipe);
+    struct memory_job job = {.ranks = 1, .nodes = 1, .program = memory_report_now()};
+    if (options->ranks > 0) {
+        job.ranks = options->ranks < leaves ? (int)options->ranks : leaves;
+    }
+    if (options->nodes > 0) {
+        job.nodes = options->nodes < job.ranks ? (int)options->nodes : job.ranks;
+    }
+    TRY(plan_threads(&job.threads, recipe->train.threads, (job.ranks + job.nodes - 1) / job.nodes));
     struct net_options plan = recipe_net_options(recipe, 0, job.ranks, job.threads, 0);
     plan.plan_only = true;
     TRY(net_create(net, recipe->model, &plan));
@@ -121,16 +161,6 @@ done:
     return result;
 }
 
-static status inspect_yaml(const struct command_line *line, const char *path) {
-    struct document document;
-    document_init(&document);
-    status result = yaml_load(&document, &document.root, path);
-    bool is_model = result == STATUS_OK && node_get(document.root, "layers") != NULL;
-    document_release(&document);
-    TRY(result);
-    return is_model ? inspect_model(line, path) : inspect_recipe(line, path);
-}
-
 /* ---- checkpoints ---- */
 
 static json_t *checkpoint_json(const struct trained *trained, bool verified) {
@@ -156,11 +186,14 @@ static json_t *checkpoint_json(const struct trained *trained, bool verified) {
     return object;
 }
 
-static status inspect_checkpoint(const struct inspect_options *options, const char *path) {
+static status inspect_checkpoint(const struct command_line *line, const char *path) {
+    const struct inspect_options *options = line->options;
     struct trained trained;
     TRY(trained_open(&trained, path));
     status result = STATUS_OK;
     struct net *net = NULL;
+    int threads;
+    TRY_TO(done, result, plan_threads(&threads, 0, 1));
     if (options->verify) {
         TRY_TO(done, result, safetensors_verify(trained.file));
     }
@@ -168,7 +201,7 @@ static status inspect_checkpoint(const struct inspect_options *options, const ch
         .pictures = 1,
         .leaves = 1,
         .leaf = 1,
-        .threads = 1,
+        .threads = threads,
         .engine = (enum engine_kernels)trained.recipe.engine.kernels,
         .winograd = (enum engine_winograd)trained.recipe.engine.winograd,
         .plan_only = true,
@@ -251,7 +284,8 @@ static void print_dataset(const struct dataset_information *data, const char *pa
     }
 }
 
-static status inspect_dataset(const struct inspect_options *options, const char *path) {
+static status inspect_dataset(const struct command_line *line, const char *path) {
+    const struct inspect_options *options = line->options;
     struct dataset *dataset;
     TRY(dataset_open(&dataset, path));
     const struct dataset_information *data = dataset_get_information(dataset);
@@ -282,19 +316,46 @@ static bool ends_with(const char *text, const char *end) {
     return length >= tail && strcmp(text + length - tail, end) == 0;
 }
 
-static status run(int *code, const struct command_line *line) {
-    (void)code;
-    const struct inspect_options *options = line->options;
-    const char *path = line->arguments[0];
+/* ---- which of them it is ---- */
+
+static const struct subject recipe_subject = {
+    "a recipe", .keys = true, .ranks = true, .show = inspect_recipe};
+static const struct subject model_subject = {"a model", .keys = true, .show = inspect_model};
+static const struct subject checkpoint_subject = {
+    "a checkpoint", .sums = true, .show = inspect_checkpoint};
+static const struct subject run_subject = {"a run", .sums = true, .show = inspect_checkpoint};
+static const struct subject dataset_subject = {"a data set", .sums = true, .show = inspect_dataset};
+
+static status find_yaml(const struct subject **subject, const char *path) {
+    struct document document;
+    document_init(&document);
+    status result = yaml_load(&document, &document.root, path);
+    bool is_model = result == STATUS_OK && node_get(document.root, "layers") != NULL;
+    document_release(&document);
+    *subject = is_model ? &model_subject : &recipe_subject;
+    return result;
+}
+
+static status find_subject(const struct subject **subject, const char *path) {
     if (folder_exists(path)) {
         bool run_folder = has_folder(path, "checkpoints") || ends_with(path, "checkpoints");
-        return run_folder ? inspect_checkpoint(options, path) : inspect_dataset(options, path);
+        *subject = run_folder ? &run_subject : &dataset_subject;
+        return STATUS_OK;
     }
     if (!file_exists(path)) {
         FAIL(STATUS_USAGE, "there is no file or folder %s", path);
     }
-    return ends_with(path, ".safetensors") ? inspect_checkpoint(options, path)
-                                           : inspect_yaml(line, path);
+    *subject = &checkpoint_subject;
+    return ends_with(path, ".safetensors") ? STATUS_OK : find_yaml(subject, path);
+}
+
+static status run(int *code, const struct command_line *line) {
+    (void)code;
+    const char *path = line->arguments[0];
+    const struct subject *subject = NULL;
+    TRY(find_subject(&subject, path));
+    TRY(check_arguments(line, subject, path));
+    return subject->show(line, path);
 }
 
 const struct command command_inspect = {
@@ -303,8 +364,9 @@ const struct command command_inspect = {
     .help = "show what a recipe, model, checkpoint, run or data set holds",
     .description =
         "Networks are shown as a table: every layer's output, parameters, multiply-adds\n"
-        "and the kernel it got. key=value sets keys of the recipe, as for train; of a bare model\n"
-        "those of a recipe that says nothing else (engine.winograd=off).",
+        "and the kernel it got, of backward too where that is not the same. Memory is that of a\n"
+        "run on this machine, with as many threads. key=value sets keys of the recipe, as for\n"
+        "train; of a bare model those of a recipe that says nothing else (engine.winograd=off).",
     .fewest = 1,
     .most = -1,
     .options = options_table,

@@ -62,8 +62,26 @@ const struct convolution_shape *convolution_get_shape(const struct convolution *
 size_t convolution_packed_size(const struct convolution *convolution); /* floats, multiple of 16 */
 size_t convolution_scratch_bytes(const struct convolution *convolution);  /* the most of any call */
 int64_t convolution_multiply_adds(const struct convolution *convolution); /* forward, a picture */
-/* "direct 3x3 avx512 14x32": the plan, for inspect. */
-const char *convolution_kernel(const struct convolution *convolution);
+
+/* Whether all directions run by Winograd's filters. */
+bool convolution_is_winograd(const struct convolution *convolution);
+
+/* What each direction runs on, for who looks: "direct 3x3 avx512 14x32, input copied". After the
+ * instruction set come the largest register tile (pixels, or channels in backward-weights, x
+ * channels), groups whose channels are no whole blocks, and which operands are copied first. Of a
+ * transposed convolution, whose directions change places, on request. */
+enum convolution_direction {
+    CONVOLUTION_FORWARD,
+    CONVOLUTION_BACKWARD_DATA,
+    CONVOLUTION_BACKWARD_WEIGHTS,
+    CONVOLUTION_DIRECTIONS
+};
+struct convolution_kernels {
+    char text[CONVOLUTION_DIRECTIONS][128];
+    int shared; /* characters that the same kernel has in all of them: "direct 3x3 avx512 " */
+};
+void convolution_name_kernels(
+    struct convolution_kernels *kernels, const struct convolution *convolution, bool transposed);
 
 /* Between standard order (O, I / groups, KH, KW) and packed. Packing writes the padding (zero). */
 void convolution_pack(float *packed, const float *standard, const struct convolution *convolution);

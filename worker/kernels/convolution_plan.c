@@ -2,7 +2,6 @@
 #include "worker/kernels/winograd_plan.h"
 
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 static status output_axis(
@@ -152,26 +151,17 @@ status convolution_create(struct convolution **convolution, const struct convolu
     c->winograd = engine == ENGINE_CONVOY ? winograd_choose(c, winograd) : NULL;
     if (c->winograd != NULL) {
         c->scratch = most(c->scratch, winograd_scratch(c));
-        snprintf(c->kernel, sizeof c->kernel, "winograd %dx%d, %dx%d %s %s", c->winograd->output,
-            c->winograd->output, c->winograd->kernel, c->winograd->kernel,
-            cpu_isa_name(kernels->isa), kernels->product.name);
     } else if (engine == ENGINE_BLAS) {
         c->scratch = most(c->scratch, convolution_blas_scratch(c));
-        snprintf(c->kernel, sizeof c->kernel, "blas im2col %dx%d", shape->kernel_height,
-            shape->kernel_width);
     } else if (convolution_is_depthwise(c)) {
         c->depthwise = true;
         c->scratch = most(c->scratch, convolution_depthwise_scratch(c));
         c->scratch = most(c->scratch, convolution_backward_weights_scratch(c));
-        snprintf(c->kernel, sizeof c->kernel, "depthwise %dx%d %s", shape->kernel_height,
-            shape->kernel_width, cpu_isa_name(kernels->isa));
     } else {
         c->gather = convolution_gather_of(c);
         c->scratch = most(c->scratch, convolution_forward_scratch(c));
         c->scratch = most(c->scratch, convolution_backward_data_scratch(c));
         c->scratch = most(c->scratch, convolution_backward_weights_scratch(c));
-        snprintf(c->kernel, sizeof c->kernel, "direct %dx%d %s %s", shape->kernel_height,
-            shape->kernel_width, cpu_isa_name(kernels->isa), kernels->product.name);
     }
     *convolution = c;
     return STATUS_OK;
@@ -217,6 +207,6 @@ int64_t convolution_multiply_adds(const struct convolution *convolution) {
            shape->kernel_width;
 }
 
-const char *convolution_kernel(const struct convolution *convolution) {
-    return convolution->kernel;
+bool convolution_is_winograd(const struct convolution *convolution) {
+    return convolution->winograd != NULL;
 }

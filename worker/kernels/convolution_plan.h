@@ -63,7 +63,6 @@ struct convolution {
     size_t scratch, forward_runs, forward_own, backward_runs, backward_transposed;
     int item_tiles, item_rows;               /* of backward-weights: see struct item there */
     const struct winograd_kernels *winograd; /* of all three directions; NULL: direct */
-    char kernel[64];
 };
 
 /* Lanes of an input pixel, and rows of weights of a tap, as the direct kernels read them; rows of

@@ -68,7 +68,7 @@ typedef void product_run(const struct product_tile *tile);
 struct product_kernels {
     int rows;         /* the most rows of a tile, at most PRODUCT_ROWS_LIMIT */
     int weights_rows; /* the same where rows are channels of one block of 16 */
-    const char *name; /* "14x32" */
+    int lanes;        /* of a row of the widest tile that stays in registers: 16 or 32 */
     product_run *pixels[PRODUCT_VECTORS][PRODUCT_ROWS_LIMIT]; /* [vectors - 1][rows - 1] */
     product_run *fours[PRODUCT_VECTORS][PRODUCT_ROWS_LIMIT];  /* pixels, all runs multiples of 4 */
     product_run *weights[PRODUCT_VECTORS][PRODUCT_ROWS_LIMIT];

@@ -37,7 +37,7 @@ static const struct option avgpool_options[] = {
         .offset = offsetof(struct avgpool_options, global),
         .initial = "false",
         .flags = OPTION_CHANGES_BITS,
-        .help = "one window, the whole picture"},
+        .help = "one window, the whole picture, in place of kernel, stride and pad"},
     {.name = "count_pad",
         .type = OPTION_SWITCH,
         .offset = offsetof(struct avgpool_options, count_pad),
@@ -107,13 +107,17 @@ static void plan_one(struct state *state, int width, int outputs) {
 static status plan(struct layer *layer, const struct layer_plan *plan) {
     (void)plan;
     static const int64_t zeros[2] = {0, 0};
+    static const char *const beside_global[] = {
+        "kernel", "stride", "pad", "ceil", "count_pad", NULL};
     const struct avgpool_options *o = layer->options;
     struct pooling pooling;
     if (o->adaptive[0] > 0 || o->adaptive[1] > 0) {
         TRY(pooling_plan_adaptive(&pooling, layer, o->adaptive));
+    } else if (o->global) {
+        TRY(layer_refuse_beside(layer, "global", beside_global));
+        TRY(pooling_plan(&pooling, layer, zeros, zeros, zeros, false));
     } else {
-        TRY(pooling_plan(&pooling, layer, o->global ? zeros : o->kernel,
-            o->global ? zeros : o->stride, o->global ? zeros : o->pad, o->ceil));
+        TRY(pooling_plan(&pooling, layer, o->kernel, o->stride, o->pad, o->ceil));
     }
     struct shape in = layer->input[0]->shape, out = layer->output[0]->shape;
     size_t shares = (size_t)out.height * (size_t)out.width;

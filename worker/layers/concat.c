@@ -7,7 +7,7 @@
 static status plan(struct layer *layer, const struct layer_plan *plan) {
     (void)plan;
     struct shape shape = layer->input[0]->shape;
-    int64_t channels = 0;
+    int channels = 0;
     for (int i = 0; i < layer->inputs; i++) {
         struct shape other = layer->input[i]->shape;
         if (other.height != shape.height || other.width != shape.width) {
@@ -16,10 +16,7 @@ static status plan(struct layer *layer, const struct layer_plan *plan) {
         }
         channels += other.channels;
     }
-    if (channels > (1 << 24)) {
-        LAYER_FAIL(layer, "%lld channels are too many", (long long)channels);
-    }
-    shape.channels = (int)channels;
+    shape.channels = channels;
     layer->output[0]->shape = shape;
     layer->flags = LAYER_JOINS;
     return STATUS_OK;

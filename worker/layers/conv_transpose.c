@@ -112,7 +112,7 @@ static status plan(struct layer *layer, const struct layer_plan *plan) {
     TRY(products_declare(layer, plan, &shape, &weight, o->bias));
     convolution_gradient_border(&layer->input_border[0], &layer->input_border[1], layer->state);
     convolution_input_border(&layer->gradient_border[0], &layer->gradient_border[1], layer->state);
-    return STATUS_OK;
+    return products_name_kernels(layer, true);
 }
 
 static void forward(

@@ -35,13 +35,16 @@ status pooling_plan(struct pooling *pooling, struct layer *layer, const int64_t 
     TRY(plan_axis(&shape.height, pooling, layer, 0, whole[0]));
     TRY(plan_axis(&shape.width, pooling, layer, 1, whole[1]));
     layer->output[0]->shape = shape;
-    return STATUS_OK;
+    return layer_check_output(layer);
 }
 
 status pooling_plan_adaptive(
     struct pooling *pooling, struct layer *layer, const int64_t outputs[2]) {
+    static const char *const others[] = {
+        "kernel", "stride", "pad", "ceil", "count_pad", "global", NULL};
     struct shape in = layer->input[0]->shape;
     int size[2] = {in.height, in.width};
+    TRY(layer_refuse_beside(layer, "adaptive", others));
     *pooling = (struct pooling){.ceil = false};
     for (int axis = 0; axis < 2; axis++) {
         if (outputs[axis] < 1) {
@@ -54,7 +57,7 @@ status pooling_plan_adaptive(
         pooling->stride[axis] = pooling->kernel[axis];
     }
     layer->output[0]->shape = (struct shape){in.channels, (int)outputs[0], (int)outputs[1]};
-    return STATUS_OK;
+    return layer_check_output(layer);
 }
 
 static int ratio_down(int64_t a, int64_t b, int64_t over) {

@@ -16,11 +16,11 @@ struct pooling {
 };
 
 /* Checks the window against the input (kernel = stride = 0 of a global pool: all of it; stride 0:
- * the kernel) and sets the output's shape. */
+ * the kernel), sets the output's shape and checks it. */
 status pooling_plan(struct pooling *pooling, struct layer *layer, const int64_t kernel[2],
     const int64_t stride[2], const int64_t pad[2], bool ceil);
 
-/* The same for an adaptive pool. */
+/* The same for an adaptive pool, whose `adaptive` leaves nothing to say to the other options. */
 status pooling_plan_adaptive(
     struct pooling *pooling, struct layer *layer, const int64_t outputs[2]);
 

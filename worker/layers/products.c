@@ -1,5 +1,6 @@
 #include "worker/layers/products.h"
 
+#include "worker/graph.h"
 #include "worker/handoff.h"
 
 static void pack(float *packed, const float *standard, const struct parameter *parameter) {
@@ -20,6 +21,14 @@ status products_output(
     return STATUS_OK;
 }
 
+status products_name_kernels(struct layer *layer, bool transposed) {
+    struct convolution_kernels *kernels;
+    TRY(pool_take(&layer->graph->pool, (void **)&kernels, 1, sizeof *kernels));
+    convolution_name_kernels(kernels, layer->state, transposed);
+    layer->kernels = kernels;
+    return STATUS_OK;
+}
+
 status products_declare(struct layer *layer, const struct layer_plan *plan,
     const struct convolution_shape *shape, const struct parameter_declaration *weight, bool bias) {
     struct convolution *convolution;
@@ -28,7 +37,6 @@ status products_declare(struct layer *layer, const struct layer_plan *plan,
     layer->state = convolution;
     layer->flags =
         LAYER_NEEDS_INPUT | LAYER_CARRIES_RELU | LAYER_HANDS_OUTPUT | LAYER_HANDS_GRADIENT;
-    layer->kernel = convolution_kernel(convolution);
     layer->multiply_adds = convolution_multiply_adds(convolution);
     struct parameter_declaration declaration = *weight;
     declaration.packed = convolution_packed_size(convolution);
@@ -54,7 +62,7 @@ status products_plan(struct layer *layer, const struct layer_plan *plan,
     convolution_input_border(&layer->input_border[0], &layer->input_border[1], layer->state);
     convolution_gradient_border(
         &layer->gradient_border[0], &layer->gradient_border[1], layer->state);
-    return STATUS_OK;
+    return products_name_kernels(layer, false);
 }
 
 void products_release(struct layer *layer) {

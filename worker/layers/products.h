@@ -13,9 +13,11 @@ enum { PRODUCTS_WEIGHT, PRODUCTS_BIAS }; /* the layer's parameters */
 status products_output(
     struct shape *output, const struct layer *layer, const struct convolution_shape *shape);
 /* Plans the convolution and declares its parameters; the output's shape is already set. The layer's
- * borders and the shape it shows are left to the caller. */
+ * borders, and the shape and the kernels that it shows, are left to the caller. */
 status products_declare(struct layer *layer, const struct layer_plan *plan,
     const struct convolution_shape *shape, const struct parameter_declaration *weight, bool bias);
+/* Shows the kernels of the planned convolution, or of the transposed one that it is planned for. */
+status products_name_kernels(struct layer *layer, bool transposed);
 /* Plans all of the layer. `weight` declares the weight (suffix, dimensions, fans, initialiser); the
  * rest of it is filled in here. */
 status products_plan(struct layer *layer, const struct layer_plan *plan,

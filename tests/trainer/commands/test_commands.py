@@ -73,9 +73,17 @@ class Doctor(bench.Bench):
         if version >= (6, 1) and os.path.exists(setting):
             with open(setting, encoding="utf-8") as file:
                 self.assertEqual(machine["shared_huge_pages"], "[deny]" not in file.read())
-        self.assertIn("portable", machine["instruction_sets"])
+        self.assert_sets_of_the_system(machine["instruction_sets"])
         self.assertIn("file_system", machine["data"])
         self.assertGreaterEqual(machine["rank"][0]["cores"], 1)
+
+    def assert_sets_of_the_system(self, sets):
+        """As the system lists what the processor has."""
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            flags = {flag for line in file if line.startswith("flags") for flag in line.split(":")[1].split()}
+        self.assertIn("portable", sets)
+        self.assertEqual("avx2" in sets, {"avx2", "fma"} <= flags)
+        self.assertEqual("avx512" in sets, {"avx512f", "avx512vl", "avx512dq", "avx512bw"} <= flags)
 
     def test_shows_every_rank_once(self):
         done = self.run_command([*mpirun(3), bench.PROGRAM, "doctor", "--json"])
@@ -163,6 +171,13 @@ class Trained(bench.Bench):
         self.assertIn("batch: 32", found["recipe"])
         self.assertIn("conv", self.works("inspect", "run").stdout)
 
+    def test_inspect_refuses_what_says_nothing_of_a_checkpoint(self):
+        checkpoint = "run/checkpoints/best.safetensors"
+        self.refuses(2, ["run is a run", "engine.winograd=off"], "inspect", "run", "engine.winograd=off")
+        self.refuses(2, ["best.safetensors is a checkpoint", "data/train"], "inspect", checkpoint, "data/train")
+        self.refuses(2, ["--ranks is for recipes"], "inspect", "run", "--ranks", "1")
+        self.refuses(2, ["--nodes is for recipes"], "inspect", checkpoint, "--nodes", "2")
+
 
 class Inspect(bench.Bench):
     def test_a_model(self):
@@ -178,6 +193,30 @@ class Inspect(bench.Bench):
         self.assertEqual(network["multiply_adds"], 25 * 8 * 27 + 6 * 200)
         self.assertTrue(network["layers"][0]["kernel"])
         self.assertIn("multiply-adds", self.works("inspect", "model.yaml").stdout)
+
+    def test_kernels_of_each_direction(self):
+        """The pictures have no gradient; a linear layer's copies are not the same in all directions."""
+        text = self.works("inspect", "model.yaml").stdout
+        conv, relu, linear = json.loads(self.works("inspect", "model.yaml", "--json").stdout)["network"]["layers"]
+        self.assertEqual(set(conv["kernels"]), {"forward", "backward-weights"})
+        self.assertNotIn("kernels", relu)
+        self.assertEqual(set(linear["kernels"]), {"forward", "backward-data", "backward-weights"})
+        for layer in (conv, linear):
+            self.assertEqual(layer["kernel"], layer["kernels"]["forward"])
+        self.assertRegex(linear["kernels"]["forward"], r"^direct 5x5 \w+ \d+x16, input copied$")
+        self.assertRegex(linear["kernels"]["backward-data"], r"^direct 5x5 \w+ \d+x16$")
+        self.assertRegex(linear["kernels"]["backward-weights"], r"^direct 5x5 \w+ \d+x16, input and gradient copied$")
+        self.assertRegex(text, r"(?m)^conv1 .* direct 3x3 \w+ \d+x16, input copied; takes gradient from linear1$")
+        self.assertRegex(text, r"(?m)^linear1 .* direct 5x5 \w+ \d+x16, input copied; backward-data \d+x16; "
+                               r"backward-weights \d+x16, input and gradient copied$")
+
+    def test_refuses_what_says_nothing_of_it(self):
+        self.refuses(2, ["data/train is a data set", "extra"], "inspect", "data/train", "extra")
+        self.refuses(2, ["--ranks is for recipes", "a data set"], "inspect", "data/train", "--ranks", "2")
+        self.refuses(2, ["--ranks is for recipes", "a model"], "inspect", "model.yaml", "--ranks", "2")
+        self.refuses(2, ["--nodes is for recipes", "a model"], "inspect", "model.yaml", "--nodes", "2")
+        self.refuses(2, ["--verify is for data sets", "a model"], "inspect", "model.yaml", "--verify")
+        self.refuses(2, ["--verify is for data sets", "a recipe"], "inspect", "recipe.yaml", "--verify")
 
     def test_kernels_are_those_of_training(self):
         self.write("wide.yaml", "input: {channels: 32, height: 8, width: 8}\nlayers:\n"

@@ -21,6 +21,18 @@ layers:
   - relu:
   - linear: {out: 6}
 """
+# Most of it scratch, which grows with the threads.
+WINOGRAD = """\
+input: {channels: 3, height: 28, width: 28}
+layers:
+  - conv: {out: 512, kernel: 1}
+  - conv: {out: 512, kernel: 3, pad: 1}
+  - relu:
+  - avgpool: {global: true}
+  - linear: {out: 6}
+"""
+OWN = {"one-linear": LINEAR, "one-winograd": WINOGRAD}
+SIDES = {"alexnet": 227, "one-winograd": 28}
 RECIPE = """\
 model: {model}
 data:
@@ -93,10 +105,11 @@ class Memory(bench.Bench):
         return json.loads(self.works("inspect", recipe, "--json", *more).stdout)["memory"]
 
     def write_recipe(self, model):
-        path = f"{model}.yaml" if model == "one-linear" else f"{MODELS}/{model}.yaml"
-        self.write("one-linear.yaml", LINEAR)
-        side = 227 if model == "alexnet" else 224
-        self.write("recipe.yaml", RECIPE.format(model=path, side=side))
+        path = f"{MODELS}/{model}.yaml"
+        if model in OWN:
+            path = f"{model}.yaml"
+            self.write(path, OWN[model])
+        self.write("recipe.yaml", RECIPE.format(model=path, side=SIDES.get(model, 224)))
 
     def compare(self, model, ranks, *more):
         """What inspect says and what the largest rank of a run takes, at most 5 % apart. A rank of a
@@ -121,6 +134,20 @@ class Memory(bench.Bench):
         kept = self.compare("resnet18", 1)
         again = self.compare("resnet18", 1, "train.recompute=all")
         self.assertLess(again, 0.8 * kept)
+
+    def test_scratch_grows_with_the_threads(self):
+        """Which are a fair share of the cores where the recipe does not say."""
+        for threads in (2, 0):
+            self.compare("one-winograd", 1, f"train.threads={threads}", "train.batch=2", "train.leaf=2")
+        cores = len(os.sched_getaffinity(0))
+        for ranks, nodes, share in ((1, 1, cores), (2, 1, max(cores // 2, 1)), (2, 2, cores)):
+            said, wanted, one = (
+                self.inspect("recipe.yaml", "--ranks", str(ranks), "--nodes", str(nodes), f"train.threads={threads}")
+                for threads in (0, share, 1))
+            self.assertEqual((said["threads"], said["rank"]["scratch"]), (share, wanted["rank"]["scratch"]))
+            if share > 1:
+                self.assertGreater(said["rank"]["scratch"], 1.1 * one["rank"]["scratch"])
+        self.assertIn(f"of {cores} thread", self.works("inspect", "recipe.yaml", "train.threads=0").stdout)
 
     def test_inspect_says_what_a_node_takes(self):
         """And that weights and momentum take of it what one rank alone would need."""

@@ -23,11 +23,12 @@ SHARDS = 16
 STEPS = 3 * EPOCHS
 TIMEOUT = 120
 
-# How a run is cut. Only `shuffle` may change the bits. `nodes`: ranks of each pretended node, as far
-# as there are ranks; the last one has the rest.
+# How a run is cut. Only `shuffle` may change the bits. `isa`: those that the program runs on this
+# machine (Lab.isas). `nodes`: ranks of each pretended node, as far as there are ranks; the last one
+# has the rest.
 Cut = collections.namedtuple("Cut", "ranks threads shuffle isa chunk bucket nodes progress recompute")
 FACTORS = Cut(ranks=(1, 2, 3, 4, 5, 8), threads=(1, 2), shuffle=("global", "shard"),
-              isa=("avx512", "avx2", "portable"), chunk=(0, 2), bucket=("4MiB", "4KiB"),
+              isa=(), chunk=(0, 2), bucket=("4MiB", "4KiB"),
               nodes=("8", "1,2,8"), progress=("inline", "thread"),
               recompute=("off", "cheap", "all"))
 PLAIN = Cut(1, 1, "global", "portable", 0, "4MiB", "8", "inline", "off")
@@ -37,22 +38,6 @@ def words(cut):
     return (f"{cut.ranks} ranks, {cut.threads} threads, shuffle {cut.shuffle}, {cut.isa}, "
             f"chunks of {cut.chunk or 'all'} leaves, buckets of {cut.bucket}, nodes of {cut.nodes}, "
             f"progress {cut.progress}, recompute {cut.recompute}")
-
-
-def machine_isas():
-    """Instruction sets that this machine has, by the kernel's own list."""
-    flags = set()
-    with open("/proc/cpuinfo", encoding="utf-8") as file:
-        for line in file:
-            if line.startswith("flags"):
-                flags = set(line.split(":")[1].split())
-                break
-    have = ["portable"]
-    if {"avx2", "fma"} <= flags:
-        have.append("avx2")
-    if {"avx512f", "avx512vl", "avx512dq", "avx512bw"} <= flags:
-        have.append("avx512")
-    return have
 
 
 def file_digest(path):
@@ -73,6 +58,7 @@ class Lab:
     def __init__(self, program, folder):
         self.program = os.path.abspath(program)
         self.folder = folder
+        self.isas = json.loads(self.convoy("doctor", "--json"))["instruction_sets"]
         for name in ("recipe.yaml", "model.yaml", "resnet18.yaml", "googlenet.yaml"):
             shutil.copy(os.path.join(HERE, name), folder)
         pictures.draw(os.path.join(folder, "pictures"), PICTURES, 6, 14, 12, 1)
@@ -90,10 +76,9 @@ class Lab:
 
     def convoy(self, *arguments):
         done = subprocess.run([self.program, *arguments], cwd=self.folder, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIMEOUT,
-                              check=False)
+                              capture_output=True, timeout=TIMEOUT, check=False)
         if done.returncode:
-            raise Failure(f"convoy {' '.join(arguments)}: exit {done.returncode}: {done.stdout}")
+            raise Failure(f"convoy {' '.join(arguments)}: exit {done.returncode}: {done.stderr}")
         return done.stdout
 
     def command(self, run, cut, *more):

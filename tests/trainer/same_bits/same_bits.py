@@ -26,8 +26,8 @@ import time
 
 import evidence
 import variants
-from lab import (EPOCHS, FACTORS, HERE, LEAVES, PLAIN, STEPS, Failure, Lab, file_digest, machine_isas,
-                 same_files, words)
+from lab import (EPOCHS, FACTORS, HERE, LEAVES, PLAIN, STEPS, Failure, Lab, file_digest, same_files,
+                 words)
 
 GOLDEN = os.path.join(HERE, "golden.json")
 KILL_EPOCHS = 40
@@ -36,7 +36,7 @@ RANK_CHOICES = (1, 2, 3, 4, 5)
 
 
 def all_cuts(isas, **fewer):
-    factors = FACTORS._replace(isa=[isa for isa in FACTORS.isa if isa in isas], **fewer)
+    factors = FACTORS._replace(isa=isas[::-1], **fewer)
     return [PLAIN._make(values) for values in itertools.product(*factors)]
 
 
@@ -112,9 +112,8 @@ def run_counts(lab):
     """One epoch on every number of ranks up to one a leaf, on all kinds of nodes."""
     epoch = "train.epochs=1"
     lab.train("ranks-1", PLAIN, epoch)
-    isas = machine_isas()
     for ranks in range(2, LEAVES + 1):
-        cut = PLAIN._replace(ranks=ranks, isa=isas[ranks % len(isas)],
+        cut = PLAIN._replace(ranks=ranks, isa=lab.isas[ranks % len(lab.isas)],
                              nodes=COUNTED_NODES[ranks // 3 % len(COUNTED_NODES)],
                              bucket=FACTORS.bucket[ranks // 2 % 2])
         checkpoint = lab.train(f"ranks-{ranks}", cut, epoch)
@@ -130,13 +129,13 @@ def run_kills(lab, kills, dice):
     longer = f"train.epochs={KILL_EPOCHS}"
     often = "checkpoint.every_steps=5"
     last = KILL_EPOCHS * STEPS // EPOCHS
-    fast = PLAIN._replace(isa=machine_isas()[-1])
+    fast = PLAIN._replace(isa=lab.isas[-1])
     undisturbed = lab.train("undisturbed", fast, longer, often)
     hits, step = 0, 0
     for number in range(kills):
         ranks = dice.choice(RANK_CHOICES)
         cut = PLAIN._replace(ranks=ranks, threads=dice.choice((1, 2)),
-                             isa=dice.choice(machine_isas()),
+                             isa=dice.choice(lab.isas),
                              recompute=dice.choice(FACTORS.recompute))
         # Leave room for the kills that are still to come.
         step = min(last - 2, step + dice.randint(1, max(2, 2 * last // (kills + 2))))
@@ -198,7 +197,7 @@ def run_golden(lab, record):
 
 
 def write_report(path, cuts, different, references, seconds):
-    isas = [isa for isa in FACTORS.isa if isa in {cut.isa for cut in cuts}]
+    isas = list(dict.fromkeys(cut.isa for cut in cuts))
     columns = list(itertools.product(FACTORS.shuffle, isas))
     rows = list(itertools.product(FACTORS.ranks, FACTORS.threads))
     lines = ["| ranks × threads | " + " | ".join(f"{s}, {i}" for s, i in columns) + " |",
@@ -233,16 +232,16 @@ def main():
     parser.add_argument("--seed", type=int, default=int(os.environ.get("CONVOY_TEST_SEED", "1")))
     parser.add_argument("--keep", help="work in this new folder and leave it there")
     options = parser.parse_args()
-    print(f"same_bits: seed {options.seed}, instruction sets {' '.join(machine_isas())}")
     folder = options.keep or tempfile.mkdtemp(prefix="convoy-same-bits-")
     os.makedirs(folder, exist_ok=True)
     try:
         lab = Lab(options.program, folder)
+        print(f"same_bits: seed {options.seed}, instruction sets {' '.join(lab.isas)}")
         evidence.check_kernels(lab)
         different = []
         if options.all or options.pairs:
-            cuts = (all_cuts(machine_isas(), recompute=("off",)) if options.all else
-                    pairwise(all_cuts(machine_isas())))
+            cuts = (all_cuts(lab.isas, recompute=("off",)) if options.all else
+                    pairwise(all_cuts(lab.isas)))
             started = time.monotonic()
             different, references = run_cuts(lab, cuts)
             if options.report:
@@ -255,7 +254,7 @@ def main():
         if options.golden or options.record:
             run_golden(lab, options.record)
         if options.variants:
-            variants.run_variants(lab, machine_isas())
+            variants.run_variants(lab)
         if options.notices:
             run_notices(lab)
     except (Failure, subprocess.TimeoutExpired) as failure:

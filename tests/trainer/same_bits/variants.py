@@ -37,13 +37,13 @@ HALVES = [
 ]
 
 
-def run_networks(lab, isas):
+def run_networks(lab):
     """Trains every network as a whole and in two halves, which are cut in two ways."""
     for name in NETWORKS:
         options = (f"model={name}.yaml", "train.schedule={constant: 0.02}")
         whole = lab.train(name, PLAIN, *options)
         evidence.check_moved(lab.checkpoint(name, STEPS // EPOCHS), whole)
-        one, two = (cut._replace(isa=isas[index % len(isas)]) for index, cut in enumerate(HALVES, 1))
+        one, two = (cut._replace(isa=lab.isas[index % len(lab.isas)]) for index, cut in enumerate(HALVES, 1))
         lab.train("halves", one, *options, f"train.epochs={EPOCHS // 2}")
         if not same_files(whole, lab.train("halves", two, *options, "--resume")):
             raise Failure(f"{name}: {words(one)}, then {words(two)} gave other bytes")
@@ -51,14 +51,14 @@ def run_networks(lab, isas):
         print(f"{name}: two halves, cut in two ways, gave the same bytes", flush=True)
 
 
-def run_variants(lab, isas):
+def run_variants(lab):
     """Trains every variant in every cut, each with an instruction set in turn, and once in two
     halves on other ranks."""
     for number, (name, options) in enumerate(VARIANTS.items()):
         whole = lab.train(f"variant-{number}", PLAIN, *options)
         evidence.check_moved(lab.checkpoint(f"variant-{number}", STEPS // EPOCHS), whole)
         for index, cut in enumerate(CUTS):
-            cut = cut._replace(isa=isas[(index + number) % len(isas)],
+            cut = cut._replace(isa=lab.isas[(index + number) % len(lab.isas)],
                                chunk=0 if name == WHOLE else cut.chunk)
             run = f"variant-{number}-{index}"
             if not same_files(whole, lab.train(run, cut, *options)):
@@ -70,4 +70,4 @@ def run_variants(lab, isas):
             raise Failure(f"{name}: stopped half way and resumed, it ended in other bytes")
         lab.remove("halves")
         print(f"{name}: {len(CUTS)} cuts and a resumed run gave the same bytes", flush=True)
-    run_networks(lab, isas)
+    run_networks(lab)

@@ -334,7 +334,7 @@ void case_run_engine(
     CU_ASSERT_EQUAL_FATAL(convolution_create(&convolution, &c->shape, kernels_get(isa), engine,
                               c->winograd, threads, c->pictures, c->leaves),
         STATUS_OK);
-    c->was_winograd = strncmp(convolution_kernel(convolution), "winograd", 8) == 0;
+    c->was_winograd = convolution_is_winograd(convolution);
     int input_height, input_width, gradient_height, gradient_width;
     convolution_input_border(&input_height, &input_width, convolution);
     convolution_gradient_border(&gradient_height, &gradient_width, convolution);

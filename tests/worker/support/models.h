@@ -125,7 +125,34 @@
     "  - avgpool: {global: true}\n"                                                                \
     "  - linear: {out: 10}\n"
 
+/* Groups: depthwise ones, and those of few channels, in dense blocks with zeros between them;
+ * before and after batch norm, whose sums they take and whose rows they are handed. */
+#define MODEL_GROUPS                                                                               \
+    "input: {channels: 3, height: 9, width: 8}\n"                                                  \
+    "layers:\n"                                                                                    \
+    "  - conv: {out: 24, kernel: 3, pad: 1}\n"                                                     \
+    "  - relu:\n"                                                                                  \
+    "  - conv: {out: 24, kernel: 3, pad: 1, groups: 24, bias: false}\n"                            \
+    "  - batchnorm:\n"                                                                             \
+    "  - relu:\n"                                                                                  \
+    "  - conv: {out: 40, kernel: 1, groups: 4, bias: false}\n"                                     \
+    "  - batchnorm:\n"                                                                             \
+    "  - relu:\n"                                                                                  \
+    "  - residual: {body: [{conv: {out: 40, kernel: 3, pad: 1, groups: 10, bias: false}}, "        \
+    "{batchnorm: {}}, {relu: {}}, {conv: {out: 40, kernel: 3, pad: 1, groups: 40}}, "              \
+    "{batchnorm: {}}]}\n"                                                                          \
+    "  - relu:\n"                                                                                  \
+    "  - conv: {out: 40, kernel: 5, stride: 2, pad: 2, groups: 40}\n"                              \
+    "  - conv: {out: 20, kernel: 3, stride: 2, pad: 1, groups: 5}\n"                               \
+    "  - batchnorm:\n"                                                                             \
+    "  - relu:\n"                                                                                  \
+    "  - dropout: 0.2\n"                                                                           \
+    "  - linear: {out: 10}\n"
+
 #define MODELS_OF_EVERYTHING                                                                       \
-    { MODEL_LENET, MODEL_RESIDUAL, MODEL_BRANCHES, MODEL_LAYERS, MODEL_REST, MODEL_WINOGRAD }
+    {                                                                                              \
+        MODEL_LENET, MODEL_RESIDUAL, MODEL_BRANCHES, MODEL_LAYERS, MODEL_REST, MODEL_WINOGRAD,     \
+            MODEL_GROUPS                                                                           \
+    }
 
 #endif
