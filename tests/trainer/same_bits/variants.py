@@ -32,8 +32,9 @@ CUTS = [
 # One half of a run each.
 NETWORKS = ("resnet18", "googlenet")
 HALVES = [
-    PLAIN._replace(ranks=3, chunk=2, bucket="4KiB", nodes="1,2", recompute="cheap"),
-    PLAIN._replace(ranks=8, threads=2, nodes="4,4", progress="thread", recompute="all"),
+    PLAIN._replace(ranks=3, chunk=2, bucket="4KiB", nodes="1,2", progress="thread",
+                   recompute="cheap"),
+    PLAIN._replace(ranks=8, threads=2, nodes="4,4", recompute="all"),
 ]
 
 
