@@ -26,6 +26,7 @@ import hosts  # noqa: E402
 LATENCY = "25us"  # of a link: an assumption, small beside the wire time of a bucket
 BARE = [(0, 0), (1e-6, 25000000), (0, 0)]
 BUCKET = 4 << 20
+LEAVES = 4
 RUNS = (("100 MB, nothing computed", "bare", "tree", "thread"),
         ("ResNet-50, 32 pictures", "resnet50", "tree", "inline"),
         ("ResNet-50, 32 pictures", "resnet50", "tree", "thread"),
@@ -67,7 +68,7 @@ def main():
         for what, name, exchange, progress in RUNS:
             for count in (2, 3, 4):
                 arguments = [profile_of(folder, name, options.part), exchange, progress,
-                             BUCKET // options.part]
+                             BUCKET // options.part, LEAVES]
                 network = fat_tree.write(folder, count, options.mbits / 1000, latency=LATENCY,
                                          shape=fat_tree.SWITCH)
                 expected = replay.simulate(simulated, network, [*arguments, 1, 1])[0]

@@ -14,9 +14,10 @@ TREE = "2;32,32;1,32;1,1"
 SWITCH = "1;4;1;1"
 
 
-def write(folder, ranks, gbits, latency="5us", shape=TREE):
+def write(folder, ranks, gbits, latency="5us", shape=TREE, acknowledged=True):
     """Writes the two files, and returns smpirun's arguments. `latency` is of each link; there are
-    two of them to a host at the same switch, and four to any other."""
+    two of them to a host at the same switch, and four to any other. `acknowledged`: BOTH_WAYS is
+    charged."""
     hosts = 4 if shape == SWITCH else 1024
     platform = os.path.join(folder, f"network-{gbits}-{latency}-{hosts}.xml")
     with open(platform, "w", encoding="ascii") as file:
@@ -33,4 +34,5 @@ def write(folder, ranks, gbits, latency="5us", shape=TREE):
     with open(names, "w", encoding="ascii") as file:
         file.write("".join(f"host{number}\n" for number in range(ranks)))
     return ["-np", str(ranks), "-platform", platform, "-hostfile", names,
-            f"--cfg=smpi/bw-factor:0:{PAYLOAD}", "--cfg=smpi/lat-factor:0:1"]
+            f"--cfg=smpi/bw-factor:0:{PAYLOAD}", "--cfg=smpi/lat-factor:0:1",
+            f"--cfg=network/crosstraffic:{int(acknowledged)}"]

@@ -14,7 +14,7 @@
 #include <time.h>
 
 #define RANKS_LIMIT    4096
-#define REQUESTS_LIMIT 8192
+#define REQUESTS_LIMIT 65536
 
 /* With a thread that moves the exchange on, computing is a message to oneself, over a link of this
  * rate in bytes a second (scaling.py): so that a rank can wait for whatever comes first, its end or

@@ -2,14 +2,15 @@
  * exchanges its gradients by the program's own source files. Built by mpicc it runs on real hosts,
  * by SimGrid's smpicc on simulated ones (scaling.py, docs/scaling.md).
  *
- *   replay PROFILE tree|ring|allreduce inline|thread BUCKET STEPS SPEED [check]
+ *   replay PROFILE tree|ring|allreduce inline|thread BUCKET LEAVES STEPS SPEED [check]
  *
  * PROFILE is described in profile.h; whatever a rank computes takes 1 / SPEED of its time. The
- * exchange moves on between the parts of backward, or at any time, as if by a thread. With
- * allreduce the MPI's own sums up bucket by bucket, each as soon as it is final, and every rank
- * updates all weights. BUCKET is in bytes. With `check` (not with allreduce) gradients are real,
- * and the bits of all sums must be those of the tree over all leaves. Rank 0 prints the seconds of
- * every step.
+ * batch has so many LEAVES; where ranks have different numbers of them the profile is that of the
+ * mean, and who has more computes longer. The exchange moves on between the parts of backward, or
+ * at any time, as if by a thread. With allreduce the MPI's own sums up bucket by bucket, each as
+ * soon as it is final, and every rank updates all weights. BUCKET is in bytes. With `check` (not
+ * with allreduce) gradients are real, and the bits of all sums must be those of the tree over all
+ * leaves. Rank 0 prints the seconds of every step.
  */
 #include "base/memory.h"
 #include "base/tree.h"
@@ -32,6 +33,7 @@ struct replay {
     size_t bucket; /* floats */
     int leaves, steps;
     double speed;
+    double share; /* of the pictures, the mean being 1 */
     bool thread, check;
     float *vector; /* for the MPI's own allreduce */
 };
@@ -97,6 +99,10 @@ static void update(void *context, float *results, const float *sum, size_t from,
     host_spend(update_seconds(replay, count));
 }
 
+static double part_seconds(const struct replay *replay, int part) {
+    return replay->profile.seconds[part] * replay->share;
+}
+
 static status agree(struct replay *replay) {
     TRY(agreement_start(replay->agreement, STATUS_OK, 0, NULL, 0));
     return agreement_finish(replay->agreement, NULL, NULL, 0);
@@ -109,7 +115,7 @@ static status backward(struct replay *replay) {
     TRY(exchange_begin(replay->exchange, replay->leaves, &maker));
     for (int i = 1; i < profile->parts - 1; i++) {
         TRY(host_compute(
-            replay->transport, profile->seconds[i], replay->thread ? replay->exchange : NULL));
+            replay->transport, part_seconds(replay, i), replay->thread ? replay->exchange : NULL));
         TRY(exchange_ready(replay->exchange, ready, ready + profile->floats[i]));
         TRY(exchange_progress(replay->exchange));
         ready += profile->floats[i];
@@ -136,7 +142,7 @@ static status backward_with_allreduce(struct replay *replay) {
     MPI_Op_create(add_nothing, 1, &add);
     for (int i = 1; i < profile->parts - 1; i++) {
         ready += profile->floats[i];
-        computed += profile->seconds[i];
+        computed += part_seconds(replay, i);
         const bool last = ready == profile->vector_size;
         while (ready - done >= replay->bucket || (last && done < ready)) {
             size_t size = ready - done < replay->bucket ? ready - done : replay->bucket;
@@ -153,7 +159,7 @@ static status backward_with_allreduce(struct replay *replay) {
 }
 
 static status run_step(struct replay *replay) {
-    TRY(host_compute(replay->transport, replay->profile.seconds[0], NULL));
+    TRY(host_compute(replay->transport, part_seconds(replay, 0), NULL));
     TRY(agree(replay));
     return replay->exchange != NULL ? backward(replay) : backward_with_allreduce(replay);
 }
@@ -215,16 +221,17 @@ static status set_up(struct replay *replay, int count, char **arguments) {
     static const char *const algorithms[] = {"tree", "ring", "allreduce", NULL};
     static const char *const ways[] = {"inline", "thread", NULL};
     int algorithm, way;
-    double bucket, steps;
-    if (count < 7 || count > 8 || (count == 8 && strcmp(arguments[7], "check") != 0)) {
+    double bucket, leaves, steps;
+    if (count < 8 || count > 9 || (count == 9 && strcmp(arguments[8], "check") != 0)) {
         FAIL(STATUS_USAGE,
-            "replay PROFILE tree|ring|allreduce inline|thread BUCKET STEPS SPEED [check]");
+            "replay PROFILE tree|ring|allreduce inline|thread BUCKET LEAVES STEPS SPEED [check]");
     }
     TRY(choose(&algorithm, arguments[2], algorithms));
     TRY(choose(&way, arguments[3], ways));
     TRY(number(&bucket, arguments[4], 64, 1 << 28));
-    TRY(number(&steps, arguments[5], 1, 1000));
-    TRY(number(&replay->speed, arguments[6], 1e-3, 1e3));
+    TRY(number(&leaves, arguments[5], 1, TREE_LEAVES_LIMIT));
+    TRY(number(&steps, arguments[6], 1, 1000));
+    TRY(number(&replay->speed, arguments[7], 1e-3, 1e3));
     TRY(profile_read(&replay->profile, arguments[1], replay->speed));
     payload_set_speed(replay->speed);
     TRY(host_transport_create(&replay->transport));
@@ -232,10 +239,10 @@ static status set_up(struct replay *replay, int count, char **arguments) {
     replay->bucket = (size_t)bucket / sizeof(float);
     replay->steps = (int)steps;
     replay->thread = way == 1;
-    replay->check = count == 8;
-    for (replay->leaves = 1; replay->leaves < replay->transport->ranks;) {
-        replay->leaves *= 2;
-    }
+    replay->check = count == 9;
+    replay->leaves = (int)leaves;
+    const int rank = replay->transport->rank, ranks = replay->transport->ranks;
+    replay->share = (double)tree_rank_leaves(rank, ranks, replay->leaves) * ranks / replay->leaves;
     if (algorithm < 2) {
         return take_exchange(replay, algorithm);
     }

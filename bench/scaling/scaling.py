@@ -15,6 +15,7 @@ import os
 import re
 import sys
 import tempfile
+import typing
 
 import fat_tree
 import picture
@@ -27,32 +28,64 @@ PICTURE = os.path.join(replay.ROOT, "docs", "scaling.svg")
 NETWORKS = {"resnet50": "ResNet-50, 32 pictures a rank", "vgg16": "VGG-16, 32 pictures a rank",
             "alexnet": "AlexNet, 64 pictures a rank"}
 RANKS = (2, 4, 16, 64, 256, 1024)
-BUCKET = {"resnet50": 16 << 20, "vgg16": 32 << 20, "alexnet": 16 << 20}  # bytes
-FEW = 16  # ranks: SimGrid's own algorithms move real bytes, and a ring many messages
+UNEVEN = (3, 12, 24)  # not powers of two: worker/exchange/partials.c
+BUCKET = {"resnet50": 16, "vgg16": 32, "alexnet": 16}  # MiB
+DEFAULT_BUCKET = 4  # MiB, of the program
+# Leaves a rank: of three ranks none has more than 1.03 times the mean of pictures.
+LEAST, LESS = 8, (1, 2, 4)
+BESIDE = (16, 64)  # ranks: a ring's messages are many, and SimGrid's own algorithms move real bytes
 
 # SimGrid's own algorithms: a ring, and what Open MPI would choose.
 ALLREDUCES = {"lr": "ring", "ompi": "Open MPI's choice"}
 
 
+class Case(typing.NamedTuple):
+    network: str
+    ranks: int
+    gbits: int = 10
+    exchange: str = "tree"
+    progress: str = "thread"
+    speed: int = 1  # times as fast as measured
+    bucket: int = 0  # MiB; 0: BUCKET
+    acknowledged: bool = True  # SimGrid charges the way back (fat_tree.BOTH_WAYS)
+    least: int = 0  # leaves a rank; 0: LEAST
+
+    def words(self):
+        more = f" {self.bucket} MiB" if self.bucket else ""
+        more += "" if self.acknowledged else " unacknowledged"
+        more += f" {self.least} leaves" if self.least else ""
+        return (f"{self.network} {self.ranks} ranks {self.gbits} Gbit/s {self.exchange} "
+                f"{self.progress} x{self.speed}{more}")
+
+    def leaves(self):
+        """Of the batch, a power of two. It makes no difference where ranks are one too: each then
+        has one subtree."""
+        return 1 << ((self.least or LEAST) * self.ranks - 1).bit_length()
+
+    def largest_share(self):
+        """The pictures of the rank that has most, the mean being 1."""
+        return -(-self.leaves() // self.ranks) * self.ranks / self.leaves()
+
+
 def cases():
-    """(network, ranks, Gbit/s, exchange, progress, how many times as fast as measured)."""
-    for ranks in RANKS:
-        for network in NETWORKS:
-            for speed in (1, 10):
-                yield network, ranks, 10, "tree", "thread", speed
-            yield network, ranks, 10, "tree", "inline", 1
     for network in NETWORKS:
-        for gbits in (100, 200):
-            yield network, 1024, gbits, "tree", "thread", 10
+        for ranks in RANKS:
+            for speed in (1, 10):
+                yield Case(network, ranks, speed=speed)
+            yield Case(network, ranks, progress="inline")
         for speed in (1, 10):
-            yield network, FEW, 10, "ring", "thread", speed
-            for allreduce in ALLREDUCES:
-                yield network, FEW, 10, allreduce, "thread", speed
-
-
-def words(case):
-    network, ranks, gbits, exchange, progress, speed = case
-    return f"{network} {ranks} ranks {gbits} Gbit/s {exchange} {progress} x{speed}"
+            for ranks in UNEVEN:
+                yield Case(network, ranks, speed=speed)
+            yield Case(network, 64, speed=speed, bucket=DEFAULT_BUCKET)
+            for least in LESS:
+                yield Case(network, 3, speed=speed, least=least)
+            for ranks in BESIDE:
+                for exchange in ("ring", *ALLREDUCES):
+                    yield Case(network, ranks, exchange=exchange, speed=speed)
+        for gbits in (100, 200):
+            yield Case(network, 1024, gbits, speed=10)
+        yield Case(network, 1024, speed=10, acknowledged=False)
+    yield Case("alexnet", 1024, speed=10, bucket=DEFAULT_BUCKET)
 
 
 # ---- what a step takes ----
@@ -68,17 +101,18 @@ def alone(network, speed):
     return sum(seconds for seconds, _ in parts_of(network)) / speed
 
 
-def bound(network, ranks, gbits, speed):
-    """No step of `ranks` ranks can take less (docs/scaling.md)."""
-    parts = [(seconds / speed, floats) for seconds, floats in parts_of(network)]
-    *computed, (update, _) = parts
-    longest = sum(seconds for seconds, _ in computed) + update / ranks
+def bound(case):
+    """No such step can take less (docs/scaling.md)."""
+    share = case.largest_share() / case.speed
+    *computed, (update, _) = parts_of(case.network)
+    longest = (sum(seconds for seconds, _ in computed) * share
+               + update / case.speed / case.ranks)
     left, now = sum(floats for _, floats in computed), 0.0
     for seconds, floats in computed:
-        now += seconds
+        now += seconds * share
         if floats:
-            wire = 2 * (ranks - 1) / ranks * 4 * left / (gbits / 8 * 1e9 * fat_tree.PAYLOAD)
-            longest = max(longest, now + wire)
+            wire = 2 * (case.ranks - 1) / case.ranks * 4 * left
+            longest = max(longest, now + wire / (case.gbits / 8 * 1e9 * fat_tree.PAYLOAD))
             left -= floats
     return longest
 
@@ -86,11 +120,11 @@ def bound(network, ranks, gbits, speed):
 # ---- runs ----
 
 def run(program, folder, case):
-    network, ranks, gbits, exchange, progress, speed = case
-    allreduce = exchange if exchange in ALLREDUCES else None
-    arguments = [os.path.join(replay.HERE, "profiles", f"{network}.txt"),
-                 "allreduce" if allreduce else exchange, progress, BUCKET[network], 1, speed]
-    where = fat_tree.write(folder, ranks, gbits)
+    allreduce = case.exchange if case.exchange in ALLREDUCES else None
+    arguments = [os.path.join(replay.HERE, "profiles", f"{case.network}.txt"),
+                 "allreduce" if allreduce else case.exchange, case.progress,
+                 (case.bucket or BUCKET[case.network]) << 20, case.leaves(), 1, case.speed]
+    where = fat_tree.write(folder, case.ranks, case.gbits, acknowledged=case.acknowledged)
     return replay.simulate(program, where, arguments, allreduce)[0]
 
 
@@ -108,8 +142,8 @@ def save(results):
 
 
 def run_missing(results, only, at_once):
-    missing = [case for case in cases() if words(case) not in results
-               and all(word in words(case).split() for word in only)]
+    missing = [case for case in cases() if case.words() not in results
+               and all(word in case.words().split() for word in only)]
     if not missing:
         return
     with tempfile.TemporaryDirectory(prefix="convoy-scaling-") as folder:
@@ -117,8 +151,9 @@ def run_missing(results, only, at_once):
         with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
             runs = {pool.submit(run, program, folder, case): case for case in missing}
             for done in concurrent.futures.as_completed(runs):
-                results[words(runs[done])] = done.result()
-                print(f"{words(runs[done])}: {done.result():.4f} s", file=sys.stderr)
+                words = runs[done].words()
+                results[words] = done.result()
+                print(f"{words}: {done.result():.4f} s", file=sys.stderr)
                 save(results)
 
 
@@ -133,51 +168,84 @@ def percent(part, whole):
     return f"{100 * part / whole:.1f} %"
 
 
+def told(results, case):
+    """The step of a case and its two shares, or what stands for a run that there is not."""
+    step = results.get(case.words())
+    return ["–"] * 3 if step is None else [
+        f"{step:.3f}", percent(alone(case.network, case.speed), step), percent(bound(case), step)]
+
+
 def ranks_table(results):
+    for network, name in sorted(NETWORKS.items()):
+        for speed in (10, 1):
+            for ranks in sorted(RANKS + UNEVEN):
+                case = Case(network, ranks, speed=speed)
+                inline = told(results, case._replace(progress="inline"))[1]
+                if case.words() in results:
+                    yield [name, f"{speed}×", f"{ranks:,}", *told(results, case), inline]
+
+
+def leaves_table(results):
+    for network, name in NETWORKS.items():
+        for speed in (1, 10):
+            cells = []
+            for least in (*LESS, 0):
+                _, efficiency, share = told(results, Case(network, 3, speed=speed, least=least))
+                cells.append(f"{efficiency}, {share}")
+            yield [name, f"{speed}×", *cells]
+
+
+def buckets_table(results):
     for case in cases():
-        network, ranks, gbits, exchange, progress, speed = case
-        step = results.get(words(case))
-        if step is None or exchange != "tree" or progress != "thread" or gbits != 10:
-            continue
-        inline = results.get(words((network, ranks, gbits, exchange, "inline", speed)))
-        yield [NETWORKS[network], f"{speed}×", f"{ranks:,}", f"{step:.3f}",
-               percent(alone(network, speed), step),
-               percent(bound(network, ranks, gbits, speed), step),
-               percent(alone(network, speed), inline) if inline else "–"]
+        if case.bucket and case.words() in results:
+            for bucket in (case.bucket, 0):
+                yield [NETWORKS[case.network], f"{case.speed}×", f"{case.ranks:,}",
+                       f"{bucket or BUCKET[case.network]} MiB",
+                       *told(results, case._replace(bucket=bucket))]
 
 
 def rates_table(results):
     for network, name in NETWORKS.items():
         for gbits in (10, 100, 200):
-            step = results.get(words((network, 1024, gbits, "tree", "thread", 10)))
-            if step is not None:
-                yield [name, str(gbits), f"{step:.4f}", percent(alone(network, 10), step),
-                       percent(bound(network, 1024, gbits, 10), step)]
+            case = Case(network, 1024, gbits, speed=10)
+            if case.words() in results:
+                yield [name, str(gbits), f"{results[case.words()]:.4f}", *told(results, case)[1:]]
+
+
+def acknowledged_table(results):
+    for network, name in NETWORKS.items():
+        case = Case(network, 1024, speed=10)
+        charged, free = told(results, case), told(results, case._replace(acknowledged=False))
+        yield [name, charged[0], charged[2], free[0], free[2]]
 
 
 def ways_table(results):
     names = {"tree": "Convoy", "ring": "a ring, by Convoy's own files",
              **{key: f"SimGrid's {name} (`{key}`)" for key, name in ALLREDUCES.items()}}
     for network in NETWORKS:
-        for exchange, name in names.items():
-            steps = [results.get(words((network, FEW, 10, exchange, "thread", speed)))
-                     for speed in (1, 10)]
-            if all(steps):
-                yield [NETWORKS[network], name,
-                       *(f"{step:.3f} s, {percent(bound(network, FEW, 10, speed), step)}"
-                         for step, speed in zip(steps, (1, 10)))]
+        for ranks in BESIDE:
+            for exchange, name in names.items():
+                found = [told(results, Case(network, ranks, exchange=exchange, speed=speed))
+                         for speed in (1, 10)]
+                cells = [f"{step} s, {share}" if step != "–" else step for step, _, share in found]
+                if cells != ["–", "–"]:
+                    yield [NETWORKS[network], str(ranks), name, *cells]
 
 
 def tables(results):
+    step = ["step, s", "efficiency", "of the bound"]
+    leaves = [f"{Case('', 3, least=least).leaves()} leaves" for least in (*LESS, 0)]
     return {
-        "ranks": table(["network", "computing", "ranks", "step, s", "efficiency", "of the bound",
-                        "efficiency, inline"],
-                       sorted(ranks_table(results), key=lambda row: (row[0], row[1]))),
-        "rates": table(["network", "Gbit/s", "step, s", "efficiency", "of the bound"],
-                       rates_table(results)),
-        "ways": table(
-            ["network", "exchange", "as measured: step, of the bound", "ten times faster"],
-            ways_table(results)),
+        "ranks": table(["network", "computing", "ranks", *step, "efficiency, inline"],
+                       ranks_table(results)),
+        "leaves": table(["network", "computing", *leaves], leaves_table(results)),
+        "buckets": table(["network", "computing", "ranks", "buckets", *step],
+                         buckets_table(results)),
+        "rates": table(["network", "Gbit/s", *step], rates_table(results)),
+        "acknowledged": table(["network", "step, s", "of the bound", "step without, s",
+                               "of the bound"], acknowledged_table(results)),
+        "ways": table(["network", "ranks", "exchange", "as measured: step, of the bound",
+                       "ten times faster"], ways_table(results)),
     }
 
 
@@ -192,14 +260,22 @@ def renew_page(results):
         file.write(page)
 
 
-def curves(results, network):
-    """For the picture: (speed, [(ranks, efficiency)], [(ranks, the bound's)])."""
-    for speed in (1, 10):
-        found = [(ranks, results.get(words((network, ranks, 10, "tree", "thread", speed))))
-                 for ranks in RANKS]
-        yield (speed, [(ranks, alone(network, speed) / step) for ranks, step in found if step],
-               [(ranks, alone(network, speed) / bound(network, ranks, 10, speed))
-                for ranks in RANKS])
+def efficiencies(results, network, speed, all_ranks, exchange="tree"):
+    for ranks in all_ranks:
+        step = results.get(Case(network, ranks, exchange=exchange, speed=speed).words())
+        if step is not None:
+            yield ranks, alone(network, speed) / step
+
+
+def marks(results, network, speed):
+    """For the picture: {what: [(ranks, efficiency)]}."""
+    return {
+        "bound": [(ranks, alone(network, speed) / bound(Case(network, ranks, speed=speed)))
+                  for ranks in RANKS],
+        "tree": list(efficiencies(results, network, speed, RANKS)),
+        "uneven": list(efficiencies(results, network, speed, UNEVEN)),
+        **{exchange: list(efficiencies(results, network, speed, BESIDE, exchange))
+           for exchange in ("ring", *ALLREDUCES)}}
 
 
 def main():
@@ -211,7 +287,8 @@ def main():
     results = load()
     run_missing(results, options.only.split(",") if options.only else [], options.at_once)
     renew_page(results)
-    panels = [(name, list(curves(results, network))) for network, name in NETWORKS.items()]
+    panels = [(name, {speed: marks(results, network, speed) for speed in (1, 10)})
+              for network, name in NETWORKS.items()]
     with open(PICTURE, "w", encoding="utf-8") as file:
         file.write(picture.draw(panels, RANKS))
 

@@ -88,6 +88,12 @@ class Host:
         """What the login node types to start a command on the host."""
         return ["nsenter", "--target", self.first, *NAMESPACES, f"--wd={os.getcwd()}", *command]
 
+    def launch(self, *command):
+        """What starts mpirun on the host: in its network and under its name. The processes that it
+        sees are those of the login node, or agent.sh would not find other hosts from there."""
+        return ["nsenter", f"--net=/proc/{self.first}/ns/net", f"--uts=/proc/{self.first}/ns/uts",
+                *command]
+
     def inside(self, *command):
         return run(*self.command(*command))
 

@@ -1,6 +1,6 @@
 /* As many cases of the exchange as you have time for, with everything about them drawn: sizes,
- * bucket cuts, ranks and their nodes, delays of messages and of ranks, who moves it on. Each
- * against the tree computed in one process.
+ * bucket cuts, ranks and their nodes, delays of messages and of ranks, who moves it on, in float32
+ * or bf16 between nodes. Each against the tree, or what bf16 makes of it, computed in one process.
  *
  *     fuzz_exchange [CASES [SEED]]
  *
@@ -29,8 +29,12 @@ static bool series_run(struct transport *transport, void *context) {
     const struct series *series = context;
     bool good = true;
     for (int i = 0; i < series->count && good; i++) {
-        const struct exchange_case c =
-            case_draw(series->seed + (uint64_t)i, transport->ranks, series->leaves);
+        uint64_t state = series->seed + (uint64_t)i;
+        struct exchange_case c = case_draw(state, transport->ranks, series->leaves);
+        if (draw(&state, 4) == 0) {
+            c.options.wire = EXCHANGE_BF16;
+            c.options.exact = draw(&state, 2) * draw(&state, 1 + c.options.vector_size);
+        }
         good = case_run(transport, &c);
     }
     return good;

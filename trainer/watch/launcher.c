@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 static bool is_open_mpi(pid_t process) {
-    static const char *const names[] = {"mpirun", "mpiexec", "orterun", "orted"};
+    /* From version 5 on mpirun becomes prterun, and its daemon is prted. */
+    static const char *const names[] = {
+        "mpirun", "mpiexec", "orterun", "orted", "prterun", "prted"};
     char path[64], name[32] = "";
     snprintf(path, sizeof path, "/proc/%d/comm", (int)process);
     int file = open(path, O_RDONLY | O_CLOEXEC);

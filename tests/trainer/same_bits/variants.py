@@ -24,15 +24,16 @@ VARIANTS = {
 
 CUTS = [
     PLAIN._replace(ranks=2, threads=2, bucket="4KiB"),
-    PLAIN._replace(ranks=3, chunk=2, nodes="1,2"),
+    PLAIN._replace(ranks=3, chunk=2, nodes="1,2", progress="thread"),
     PLAIN._replace(ranks=5, bucket="4KiB", nodes="2,3"),
-    PLAIN._replace(ranks=8, nodes="4,4"),
+    PLAIN._replace(ranks=8, nodes="4,4", progress="thread"),
 ]
 
 # One half of a run each.
 NETWORKS = ("resnet18", "googlenet")
 HALVES = [
-    PLAIN._replace(ranks=3, chunk=2, bucket="4KiB", nodes="1,2", recompute="cheap"),
+    PLAIN._replace(ranks=3, chunk=2, bucket="4KiB", nodes="1,2", progress="thread",
+                   recompute="cheap"),
     PLAIN._replace(ranks=8, threads=2, nodes="4,4", recompute="all"),
 ]
 

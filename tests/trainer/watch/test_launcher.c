@@ -64,8 +64,8 @@ static void clean(const struct launched *launched, bool lives) {
 }
 
 static void test_launcher__of_open_mpi_is_killed(void) {
-    const char *const names[] = {"mpirun", "orted"};
-    for (int i = 0; i < 2; i++) {
+    const char *const names[] = {"mpirun", "orted", "prterun", "prted"};
+    for (int i = 0; i < 4; i++) {
         struct launched launched = launch(names[i], 1, false);
         int how;
         bool ended = has_ended(&how, &launched, 10);
