@@ -183,12 +183,18 @@ class Update(NamedTuple):
 SGD = Update("{sgd: {momentum: 0.9}}", partial(torch.optim.SGD, momentum=0.9), 0.1)
 OTHERS = [
     Update("{sgd: {momentum: 0.9}}", partial(torch.optim.SGD, momentum=0.9), 0.1, 0.25),
-    Update("{rmsprop: {smoothing: 0.9, momentum: 0.5, weight_decay: 0.01}}",
-           partial(torch.optim.RMSprop, alpha=0.9, momentum=0.5, weight_decay=0.01), 0.001),
-    Update("{adamw: {weight_decay: 0.1}}", partial(torch.optim.AdamW, weight_decay=0.1), 0.01),
+    # The first step of these is about rate * g / (|g| + eps), a smooth function of g from eps on.
+    # With adamw's usual eps of 1e-8 three of 48,000 weights, whose gradients were 1e-8 to 1e-7 (the
+    # median is 6e-4), held 93 % of the error's square, and which program erred more was chance.
+    Update("{rmsprop: {smoothing: 0.9, momentum: 0.5, weight_decay: 0.01, eps: 1e-3}}",
+           partial(torch.optim.RMSprop, alpha=0.9, momentum=0.5, weight_decay=0.01, eps=1e-3),
+           0.001),
+    Update("{adamw: {weight_decay: 0.1, eps: 1e-3}}",
+           partial(torch.optim.AdamW, weight_decay=0.1, eps=1e-3), 0.01),
     Update("{lars: {trust: 0.01, weight_decay: 0.001}}",
            partial(Lars, momentum=0.9, trust=0.01, decay=0.001), 1.0),
-    Update("{lamb: {}}", partial(Lamb, betas=(0.9, 0.999), eps=1e-6, decay=0.01), 0.01, 0.25),
+    Update("{lamb: {eps: 1e-3}}", partial(Lamb, betas=(0.9, 0.999), eps=1e-3, decay=0.01), 0.01,
+           0.25),
 ]
 
 
