@@ -198,15 +198,15 @@ static void list_chains(
     chains->blocks[blocks] = blocks > 0 ? chains->blocks[blocks - 1] : (struct product_block){0};
 }
 
-/* Runs `tile` with `rows` rows in all, as even register tiles as they go; changes `tile` (a copy of
- * it for each of them took a twentieth of the time). */
-static void run_rows(struct product_tile *tile, ptrdiff_t a_ahead, int rows, int vectors,
-    const struct convolution *c) {
-    int most = c->kernels->product.rows, tiles = (rows + most - 1) / most;
+/* Runs `tile` with `rows` rows in all, as even register tiles as they go, of at most `most`;
+ * changes `tile` (a copy of it for each of them took a twentieth of the time). */
+static void run_rows(
+    struct product_tile *tile, product_run *const *run, ptrdiff_t a_ahead, int rows, int most) {
+    int tiles = (rows + most - 1) / most;
     for (int i = 0, first = 0; i < tiles; i++) {
         int past = (i + 1) * rows / tiles, count = past - first;
         tile->a_ahead = i % 2 == 0 ? 0 : a_ahead; /* in turns: gradients, inputs */
-        c->kernels->product.weights[vectors - 1][count - 1](tile);
+        run[count - 1](tile);
         tile->a += count;
         tile->out += count * tile->out_row;
         if (tile->initial != NULL) {
@@ -304,6 +304,9 @@ static void sum_piece(struct places places, const struct item *item,
         .add = places.add,
         .b_ahead = piece_start[piece->count].b - piece_start->b,
     };
+    const struct product_kernels *kernels = &c->kernels->product;
+    bool even = product_runs_divide(piece_start, piece->count, 2);
+    product_run *const *run = (even ? kernels->pairs : kernels->weights)[channels->blocks - 1];
     ptrdiff_t a_ahead = piece_start[piece->count].a - piece_start->a;
     for (int row = item->first; row < item->first + item->count; row++) {
         int block = channels->other_block + row / c->height.kernel;
@@ -316,7 +319,7 @@ static void sum_piece(struct places places, const struct item *item,
             tile.a = a + i * in->tap_column;
             tile.out = places.out + to;
             tile.initial = places.initial != NULL ? places.initial + to : NULL;
-            run_rows(&tile, a_ahead, all ? kernel * left : left, channels->blocks, c);
+            run_rows(&tile, run, a_ahead, all ? kernel * left : left, kernels->rows);
             to += (ptrdiff_t)lanes * width;
         }
     }

@@ -212,10 +212,7 @@ static void look_ahead(struct look_ahead *look, const struct sweep *sweep, struc
 /* The tiles of pixels for such runs. */
 static product_run *const *tiles_for(
     const struct product_kernels *kernels, int vectors, const struct product_tile *tile) {
-    bool fours = true;
-    for (int i = 0; i < tile->count && fours; i++) {
-        fours = tile->blocks[i].run % 4 == 0;
-    }
+    bool fours = product_runs_divide(tile->blocks, tile->count, 4);
     return (fours ? kernels->fours : kernels->pixels)[vectors - 1];
 }
 

@@ -72,8 +72,18 @@ struct product_kernels {
     product_run *pixels[PRODUCT_VECTORS][PRODUCT_ROWS_LIMIT]; /* [vectors - 1][rows - 1] */
     product_run *fours[PRODUCT_VECTORS][PRODUCT_ROWS_LIMIT];  /* pixels, all runs multiples of 4 */
     product_run *weights[PRODUCT_VECTORS][PRODUCT_ROWS_LIMIT];
+    product_run *pairs[PRODUCT_VECTORS][PRODUCT_ROWS_LIMIT]; /* weights, all runs even */
     /* out[j * out_row + i] = in[i * in_row + j] for i, j < 16; rows aligned to 64 bytes. */
     void (*transpose)(float *out, ptrdiff_t out_row, const float *in, ptrdiff_t in_row);
 };
+
+/* Whether all runs are multiples of `of`. */
+static inline bool product_runs_divide(const struct product_block *blocks, int count, int of) {
+    bool all = true;
+    for (int i = 0; i < count && all; i++) {
+        all = blocks[i].run % of == 0;
+    }
+    return all;
+}
 
 #endif

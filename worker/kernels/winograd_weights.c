@@ -248,12 +248,14 @@ static void multiply(float *sums, const struct job *job, const struct channel_ti
         .out_row = channel_tile_width(channels),
         .out_vector = CHANNEL_BLOCK,
     };
+    product_run *const *tiles =
+        (count % 2 == 0 ? kernels->pairs : kernels->weights)[channels->blocks - 1];
     int pieces = (CHANNEL_BLOCK + kernels->weights_rows - 1) / kernels->weights_rows;
     for (int i = 0; i < pieces; i++) {
         int first = i * CHANNEL_BLOCK / pieces, past = (i + 1) * CHANNEL_BLOCK / pieces;
         tile.a = job->memory.input + frequency * job->input_step + block * job->block_step + first;
         tile.out = sums + first * tile.out_row;
-        kernels->weights[channels->blocks - 1][past - first - 1](&tile);
+        tiles[past - first - 1](&tile);
     }
 }
 
