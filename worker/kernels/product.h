@@ -54,9 +54,10 @@ struct product_tile {
     const float *initial;
     ptrdiff_t initial_row;
     bool add; /* out = out + sum, not out = sum */
-    /* What is asked for meanwhile, two lines a step: with block i of the list what ahead[i] says,
-     * and with the blocks after the last of these what lies a_ahead from their `a`, or, where that
-     * is 0, b_ahead from both vectors of their `b`. Who gives no `ahead` has `out` asked for first.
+    /* What is asked for meanwhile, up to two lines a step (small tiles: one): with block i of the
+     * list what ahead[i] says, and with the blocks after the last of these what lies a_ahead from
+     * their `a`, or, where that is 0, b_ahead from both vectors of their `b`. Who gives no `ahead`
+     * has `out` asked for first.
      */
     const struct product_ahead *ahead;
     int aheads;
