@@ -170,6 +170,17 @@ int heart_find_unheard(const struct heart *heart, double seconds, double now) {
     return HEART_NOBODY;
 }
 
+bool heart_warns(struct heart_warning *warning, const struct heart_place *waiter, double after) {
+    if (waiter->rank < 0 || waiter->seconds < after || waiter->step != warning->step) {
+        *warning = (struct heart_warning){.step = waiter->step, .next = after};
+    }
+    if (after <= 0 || waiter->rank < 0 || waiter->seconds < warning->next) {
+        return false;
+    }
+    warning->next = 2 * waiter->seconds;
+    return true;
+}
+
 int heart_speaker(int silent, int by, const int *node, int ranks) {
     /* A node may have died as a whole: rank 0 is asked where it lives elsewhere, or where who
      * noticed lives beside it. */

@@ -95,6 +95,15 @@ bool heart_find_silent(struct heart_verdict *verdict, const struct heart *heart,
  * were, or it is too early. */
 int heart_find_unheard(const struct heart *heart, double seconds, double now);
 
+/* Whether to tell of the longest wait now: when it has lasted `after` seconds (0: never), and again
+ * whenever it has become twice as long. A wait in another step is another wait, though nobody
+ * looked between the two. Begins zeroed. */
+struct heart_warning {
+    int64_t step;
+    double next; /* seconds of the wait */
+};
+bool heart_warns(struct heart_warning *warning, const struct heart_place *waiter, double after);
+
 /* Who tells the user that `silent` is silent: rank 0, where it surely can; else the lowest rank on
  * another node, else the lowest other rank. node[rank] is each rank's node. */
 int heart_speaker(int silent, int by, const int *node, int ranks);

@@ -27,7 +27,8 @@ struct watch {
     struct heart heart; /* of the thread alone, as all below `lock` is not */
     pthread_t thread;
     int wake[2]; /* a pipe: a byte wakes the thread */
-    double next_beat, looked, next_warning, accused;
+    double next_beat, looked, accused;
+    struct heart_warning warning;
     struct heart_verdict accusation; /* rank HEART_NOBODY: none */
     bool told_unheard;
     pthread_mutex_t lock; /* guards what follows */
@@ -208,9 +209,6 @@ static void look_for_waits(struct watch *watch, double now) {
     const struct watch_limits limits = watch->limits;
     pthread_mutex_unlock(&watch->lock);
     const double patience = watch->peers.rank == 0 ? 0 : 10 * watch->heart.beat;
-    if (all.waiter.rank < 0 || all.waiter.seconds < limits.warn + patience) {
-        watch->next_warning = limits.warn + patience;
-    }
     char text[STORY_SIZE];
     const double waited = all.waiter.rank >= 0 ? all.waiter.seconds : 0;
     if (limits.stop > 0 && waited >= limits.stop + patience &&
@@ -221,10 +219,9 @@ static void look_for_waits(struct watch *watch, double now) {
         strncat(text, ": the job ends (watch.stop_seconds)", sizeof text - strlen(text) - 1);
         conclude(watch, &verdict, text);
     }
-    if (limits.warn > 0 && waited >= watch->next_warning && watch->peers.rank == 0) {
+    if (watch->peers.rank == 0 && heart_warns(&watch->warning, &all.waiter, limits.warn)) {
         story_wait(text, &watch->peers, &all);
         say(watch, text);
-        watch->next_warning = 2 * waited;
     }
 }
 

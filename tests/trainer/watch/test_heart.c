@@ -243,6 +243,29 @@ static void test_heart__the_slower_limit_of_two_counts(void) {
     job_release(&job);
 }
 
+static void test_heart__a_wait_is_told_of_each_time_it_is_twice_as_long(void) {
+    struct heart_warning warning = {0};
+    struct heart_place waiter = {.rank = 2, .phase = ACTIVITY_EXCHANGE, .step = 7};
+    int told = 0;
+    for (waiter.seconds = 1; waiter.seconds < 100; waiter.seconds++) {
+        told += heart_warns(&warning, &waiter, 10); /* at 10, 20, 40, 80 */
+    }
+    CU_ASSERT_EQUAL(told, 4);
+    waiter.step = 8; /* nobody looked while no one waited */
+    waiter.seconds = 9;
+    CU_ASSERT(!heart_warns(&warning, &waiter, 10));
+    waiter.seconds = 11;
+    CU_ASSERT(heart_warns(&warning, &waiter, 10));
+    waiter.step = 9;
+    waiter.seconds = 12;
+    CU_ASSERT(heart_warns(&warning, &waiter, 10));
+    CU_ASSERT(!heart_warns(&warning, &waiter, 10));
+    waiter.seconds = 1000;
+    CU_ASSERT(!heart_warns(&warning, &waiter, 0));
+    waiter.rank = HEART_NOBODY;
+    CU_ASSERT(!heart_warns(&warning, &waiter, 10));
+}
+
 static void test_heart__who_speaks_can_be_reached(void) {
     static const int node[] = {0, 0, 1, 1, 2};
     CU_ASSERT_EQUAL(heart_speaker(3, 2, node, 5), 0); /* elsewhere: rank 0 */
@@ -260,4 +283,6 @@ TEST_MAIN("heart", TEST(test_heart__a_silent_rank_is_found_by_its_parent_in_time
     TEST(test_heart__where_all_wait_the_earliest_step_is_behind),
     TEST(test_heart__a_job_that_was_suspended_accuses_nobody),
     TEST(test_heart__who_said_farewell_or_was_never_heard_is_not_silent),
-    TEST(test_heart__the_slower_limit_of_two_counts), TEST(test_heart__who_speaks_can_be_reached))
+    TEST(test_heart__the_slower_limit_of_two_counts),
+    TEST(test_heart__a_wait_is_told_of_each_time_it_is_twice_as_long),
+    TEST(test_heart__who_speaks_can_be_reached))

@@ -138,7 +138,7 @@ class Watch(bench.Bench):
 
     def test_a_late_rank_is_told_of_and_ends_the_job_at_last(self):
         job = Job(self, 3, *FOREVER, "watch.heartbeat_seconds=0", "watch.warn_seconds=1",
-                  "watch.stop_seconds=6")
+                  "watch.stop_seconds=10")
         before = job.steps()
         job.signal(signal.SIGSTOP, [2])
         output, took = job.end(60)
@@ -151,10 +151,10 @@ class Watch(bench.Bench):
             self.assertIn("rank 2 (", line)
             self.assertIn(" in step ", line)
             # Either it is waited for, or it was stopped inside a wait of its own.
-            self.assertRegex(line, r"rank [01] \(\S+\) has waited [1-8] s for |"
-                                   r"rank 2 .* has waited [1-8] s .*furthest behind is rank 2 ")
-        self.assertGreater(took, 6)
-        self.assertLess(took, 14)
+            self.assertRegex(line, r"rank [01] \(\S+\) has waited ([1-9]|1[0-2]) s for |"
+                                   r"rank 2 .* has waited ([1-9]|1[0-2]) s .*furthest behind is rank 2 ")
+        self.assertGreater(took, 10)
+        self.assertLess(took, 18)
 
     def test_a_heartbeat_that_is_too_short_is_refused_or_warned_of(self):
         self.refuses(2, ["watch.heartbeat_seconds", "0.5", "1 or more"], "train", "recipe.yaml",
