@@ -18,7 +18,7 @@ FUNCTION = re.compile(r"^[0-9a-f]+ <(\w+)>:")
 INSTRUCTION = re.compile(r"^\s*([0-9a-f]+):\s+(\S.*)")
 JUMP = re.compile(r"^j\w+\s+([0-9a-f]+)\b")
 STACK = re.compile(r"\(%r[sb]p\b|,%r[sb]p\b")
-TILE = re.compile(r"^(?:pixels|fours|weights|pairs)_(\d+)x(\d+)$")
+TILE = re.compile(r"^(?:pixels|weights)_(\d+)x(\d+)(?:of2)?$")
 CEILING = "ceiling_multiply_add"
 # Of one vector of 16: registers, and so fused multiply-adds. Syntax, here and above, is that of x86.
 REGISTERS = {"avx512": 1, "avx2": 2}

@@ -149,7 +149,7 @@ KERNEL_INLINE void v16_transpose(float *out, ptrdiff_t out_row, const float *in,
 
 #define TILE_ROWS      6
 #define TILE_LANES     16
-#define TILE_STEPS     4
+#define TILE_STEPS     16
 #define CEILING_CHAINS 6
 #include "worker/kernels/bodies.inc"
 

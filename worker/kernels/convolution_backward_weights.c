@@ -305,8 +305,7 @@ static void sum_piece(struct places places, const struct item *item,
         .b_ahead = piece_start[piece->count].b - piece_start->b,
     };
     const struct product_kernels *kernels = &c->kernels->product;
-    bool even = product_runs_divide(piece_start, piece->count, 2);
-    product_run *const *run = (even ? kernels->pairs : kernels->weights)[channels->blocks - 1];
+    product_run *const *run = kernels->weights[channels->blocks - 1];
     ptrdiff_t a_ahead = piece_start[piece->count].a - piece_start->a;
     for (int row = item->first; row < item->first + item->count; row++) {
         int block = channels->other_block + row / c->height.kernel;

@@ -166,6 +166,11 @@ static struct place place_after(struct place place, const struct sweep *sweep) {
     return place;
 }
 
+static ptrdiff_t a_offset(const struct sweep *sweep, struct place place) {
+    return place.outer * sweep->outer.a + place.middle * sweep->middle.a +
+           first_pixel(sweep, place.inner) * sweep->inner.a;
+}
+
 static ptrdiff_t out_offset(const struct sweep *sweep, struct place place) {
     return place.outer * sweep->outer.out + place.middle * sweep->middle.out +
            first_pixel(sweep, place.inner) * sweep->inner.out;
@@ -209,13 +214,6 @@ static void look_ahead(struct look_ahead *look, const struct sweep *sweep, struc
     }
 }
 
-/* The tiles of pixels for such runs. */
-static product_run *const *tiles_for(
-    const struct product_kernels *kernels, int vectors, const struct product_tile *tile) {
-    bool fours = product_runs_divide(tile->blocks, tile->count, 4);
-    return (fours ? kernels->fours : kernels->pixels)[vectors - 1];
-}
-
 void sweep_run(const struct sweep *sweep, struct product_tile tile, int vectors, int64_t from,
     int64_t to, const struct product_kernels *kernels, struct sweep_epilogue *epilogue) {
     int64_t line = from / sweep->tiles;
@@ -225,7 +223,7 @@ void sweep_run(const struct sweep *sweep, struct product_tile tile, int vectors,
     const float *a = tile.a;
     float *out = tile.out;
     struct look_ahead look = {.count = 0};
-    product_run *const *run = tiles_for(kernels, vectors, &tile);
+    product_run *const *run = kernels->pixels[vectors - 1];
     tile.a_stride = sweep->inner.a;
     tile.out_row = sweep->inner.out;
     tile.ahead = look.ahead;
@@ -238,10 +236,10 @@ void sweep_run(const struct sweep *sweep, struct product_tile tile, int vectors,
     }
     for (int64_t number = from; number < to; number++, place = next) {
         int first = first_pixel(sweep, place.inner), past = first_pixel(sweep, place.inner + 1);
-        tile.a = a + place.outer * sweep->outer.a + place.middle * sweep->middle.a +
-                 first * sweep->inner.a;
+        tile.a = a + a_offset(sweep, place);
         tile.out = out + out_offset(sweep, place);
         next = place_after(place, sweep);
+        tile.a_next = number + 1 < to ? a_offset(sweep, next) - a_offset(sweep, place) : 0;
         look.count = 0;
         if (number + 1 < to && tile.out_row == CHANNEL_BLOCK) {
             look_ahead(&look, sweep, next, &tile, out, vectors, epilogue);

@@ -14,7 +14,7 @@
  *     weights   i + k * a_stride   backward-weights   input channels  output pixels
  *
  * and `b` is packed weights, transposed weights, and the output's gradient; 16 lanes of it are
- * channels.
+ * channels. Weights are packed: for pixels b_step is 16 * vectors and b_vector 16.
  *
  * How large a tile is changes no bit: no sum is ever shared between lanes or rows.
  */
@@ -54,14 +54,16 @@ struct product_tile {
     const float *initial;
     ptrdiff_t initial_row;
     bool add; /* out = out + sum, not out = sum */
-    /* What is asked for meanwhile, up to two lines a step (small tiles: one): with block i of the
-     * list what ahead[i] says, and with the blocks after the last of these what lies a_ahead from
-     * their `a`, or, where that is 0, b_ahead from both vectors of their `b`. Who gives no `ahead`
-     * has `out` asked for first.
-     */
+    /* What is asked for meanwhile. With block i of the list what ahead[i] says, two lines a step
+     * or, by sets of small tiles, two for each row; who gives none has `out` asked for first.
+     * Weights: with the blocks after the last of these what lies a_ahead from their `a`, or, where
+     * that is 0, b_ahead from both vectors of their `b`. */
     const struct product_ahead *ahead;
     int aheads;
     ptrdiff_t a_ahead, b_ahead;
+    /* Pixels: from `a` to that of the next tile (0: there is none), whose lines sets of small tiles
+     * ask for with each block. */
+    ptrdiff_t a_next;
 };
 
 typedef void product_run(const struct product_tile *tile);
@@ -71,20 +73,9 @@ struct product_kernels {
     int weights_rows; /* the same where rows are channels of one block of 16 */
     int lanes;        /* of a row of the widest tile that stays in registers: 16 or 32 */
     product_run *pixels[PRODUCT_VECTORS][PRODUCT_ROWS_LIMIT]; /* [vectors - 1][rows - 1] */
-    product_run *fours[PRODUCT_VECTORS][PRODUCT_ROWS_LIMIT];  /* pixels, all runs multiples of 4 */
     product_run *weights[PRODUCT_VECTORS][PRODUCT_ROWS_LIMIT];
-    product_run *pairs[PRODUCT_VECTORS][PRODUCT_ROWS_LIMIT]; /* weights, all runs even */
     /* out[j * out_row + i] = in[i * in_row + j] for i, j < 16; rows aligned to 64 bytes. */
     void (*transpose)(float *out, ptrdiff_t out_row, const float *in, ptrdiff_t in_row);
 };
-
-/* Whether all runs are multiples of `of`. */
-static inline bool product_runs_divide(const struct product_block *blocks, int count, int of) {
-    bool all = true;
-    for (int i = 0; i < count && all; i++) {
-        all = blocks[i].run % of == 0;
-    }
-    return all;
-}
 
 #endif

@@ -170,7 +170,7 @@ static void multiply(const struct maps *m, const struct memory *memory, int coun
                          (ptrdiff_t)first * CHANNEL_BLOCK;
                 tile.out = memory->out + f * m->out_step + channels->block * m->block_step +
                            (ptrdiff_t)first * CHANNEL_BLOCK;
-                kernels->fours[channels->blocks - 1][past - first - 1](&tile);
+                kernels->pixels[channels->blocks - 1][past - first - 1](&tile);
             }
         }
     }

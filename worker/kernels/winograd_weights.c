@@ -248,8 +248,7 @@ static void multiply(float *sums, const struct job *job, const struct channel_ti
         .out_row = channel_tile_width(channels),
         .out_vector = CHANNEL_BLOCK,
     };
-    product_run *const *tiles =
-        (count % 2 == 0 ? kernels->pairs : kernels->weights)[channels->blocks - 1];
+    product_run *const *tiles = kernels->weights[channels->blocks - 1];
     int pieces = (CHANNEL_BLOCK + kernels->weights_rows - 1) / kernels->weights_rows;
     for (int i = 0; i < pieces; i++) {
         int first = i * CHANNEL_BLOCK / pieces, past = (i + 1) * CHANNEL_BLOCK / pieces;
