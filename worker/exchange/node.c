@@ -5,16 +5,11 @@
 #include <stdlib.h>
 
 /* A rank's part: its counters on a page of their own; on the first rank the results; its vectors.
- * These begin in the middle of a page. A network copies what it sends to the start of a page,
- * behind a header: from the start of a page a processor may take each piece that it reads for what
- * it has just written 8 or 16 bytes ahead on the other (2 GB/s in place of 40 on one of AMD's; over
- * 4 hosts of it sums of 64 KiB and more took 0.7 to 0.8 of the time from the middle).
  */
-#define PAGE    ((size_t)4096)
-#define VECTORS (PAGE + PAGE / 2)
+#define VECTORS (VECTOR_PAGE + VECTOR_BEGIN)
 
 static size_t vector_bytes(const struct node *node) {
-    return (node->vector_size * sizeof(float) + PAGE - 1) / PAGE * PAGE;
+    return (node->vector_size * sizeof(float) + VECTOR_PAGE - 1) / VECTOR_PAGE * VECTOR_PAGE;
 }
 
 static float *vector_in(const struct node *node, unsigned char *part, int rank, int index) {
