@@ -61,16 +61,17 @@ static bool one_run(struct transport *transport, void *context) {
     return case_run(transport, context);
 }
 
-/* Large enough for vector code; at the usual limit doubled in two messages, or halved. */
+/* Large enough for vector code; at the usual limits doubled, halved and sliced. */
 static void test_exchange__sums_large_vectors(void) {
+    const size_t bucket_sizes[] = {16384, 20000, 70001};
     for (int ranks = 1; ranks <= 5; ranks++) {
         struct exchange_case c = case_draw(test_random(), ranks, 8);
         c.options.vector_size = 70001;
         c.options.small_bucket = EXCHANGE_SMALL_BUCKET;
         c.pictures = 19;
-        for (int i = 0; i < 6; i++) {
+        for (int i = 0; i < 9; i++) {
             struct ranks_nodes nodes = ranks_draw_nodes(test_random(), ranks, 1 << i % 3);
-            c.options.bucket_size = i < 3 ? 16384 : 20000;
+            c.options.bucket_size = bucket_sizes[i / 3];
             CU_ASSERT_EQUAL(ranks_run_on(&nodes, ranks, 0, one_run, &c), 0);
         }
     }
@@ -298,13 +299,18 @@ static void test_exchange__bytes_are_those_of_the_algorithm(void) {
     CU_ASSERT_EQUAL(bytes_of(&options, 0, 4, 64), 2 * 4000);
     options.small_bucket = 499;
     CU_ASSERT_EQUAL(bytes_of(&options, 0, 4, 64), 4 * 1500);
-    options.small_bucket = 1500; /* 3 others' 1000 floats; of 3 ranks 4 subtrees beside one */
-    CU_ASSERT_EQUAL(bytes_of(&options, 0, 4, 64), 3 * 4000);
+    options.small_bucket = 1500; /* of 3 ranks 4 subtrees beside one: 4000 floats */
+    CU_ASSERT_EQUAL(bytes_of(&options, 0, 4, 64), 2 * 4000);
     CU_ASSERT_EQUAL(bytes_of(&options, 3, 4, 2), 0);
     CU_ASSERT_EQUAL(bytes_of(&options, 0, 3, 64), 4 * (667 + 2 * 333));
     options.small_bucket = 2000;
     CU_ASSERT_EQUAL(bytes_of(&options, 0, 3, 64), 2 * 4000);
     CU_ASSERT_EQUAL(bytes_of(&options, 1, 3, 64), 2 * 2 * 4000);
+    options.vector_size = options.bucket_size = 65536; /* sliced: 4 pictures are of ranks 0 and 1 */
+    CU_ASSERT_EQUAL(bytes_of(&options, 3, 4, 64), 4 * 6 * 16384);
+    CU_ASSERT_EQUAL(bytes_of(&options, 1, 4, 4), 4 * 6 * 16384);
+    CU_ASSERT_EQUAL(bytes_of(&options, 3, 4, 4), 4 * 3 * 16384);
+    options.vector_size = options.bucket_size = 1000;
     options.algorithm = EXCHANGE_RING;
     CU_ASSERT_EQUAL(bytes_of(&options, 0, 4, 64), 4 * 1500);
     options.algorithm = EXCHANGE_NATIVE;

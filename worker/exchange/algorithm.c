@@ -5,16 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One round of messages to all nodes, of so many that they do not take longer than the rounds of
- * doubling. Over 4 hosts sums of 1, 4 and 16 KiB took MPI_Allreduce 1.07 to 1.16, 1.08 to 1.20 and
- * 1.38 to 1.50 times as long (doubling: 0.93 to 1.04, 1.01, 1.28 to 1.44), of 64 KiB 0.63 (0.69);
- * over 8 hosts of 1 to 4 KiB 0.81 to 0.99 (0.96 to 1.00). */
+/* Doubling sends a column log2(nodes) times, halving and slices 2 - 2 / nodes times. Among few
+ * nodes twice as large a column is better off whole, and a large one in slices: two rounds of
+ * messages in place of four, to all. Over 4 hosts on two cores MPI_Allreduce took, of the time of
+ * ours,
+ *
+ *                     1 KiB     16 KiB   64 KiB   128 KiB   256 KiB   1 MiB   4 MiB
+ *     whole to all    0.77      1.17     0.71
+ *     doubled         0.95      1.36     1.16     0.74
+ *     halved          0.65      1.01     1.03     1.06      1.10      1.19    0.99
+ *     in slices                          0.84     0.93      1.13      1.33    1.14
+ */
 #define FEW_NODES 4
 
-/* Doubling sends a column log2(nodes) times and halving 2 - 2 / nodes times, in twice as many
- * rounds: among few nodes twice as large a column is better off whole. Over 4 hosts a sum of 64 KiB
- * took MPI_Allreduce 1.00 to 1.23 times as long (halved: 0.93 to 0.97; in two messages 0.87 to
- * 0.91), at 10 Gbit/s 1.27; at 1 Gbit/s, where bytes count, 0.75. Of 128 KiB at 10 Gbit/s 0.93. */
 static size_t doubled_at_most(const struct exchange_options *options, const struct plan *plan) {
     return plan->nodes <= FEW_NODES ? 2 * options->small_bucket : options->small_bucket;
 }
@@ -22,8 +25,7 @@ static size_t doubled_at_most(const struct exchange_options *options, const stru
 static bool takes_whole(
     const struct exchange_options *options, const struct plan *plan, size_t size) {
     size_t others = (size_t)plan->first_subtree[plan->nodes] - 1;
-    return plan->nodes > 1 && (!plan->aligned || plan->nodes <= FEW_NODES) &&
-           size <= options->small_bucket && size * others <= 2 * options->small_bucket;
+    return size <= options->small_bucket && size * others <= 2 * options->small_bucket;
 }
 
 const struct algorithm *algorithm_choose(
@@ -34,13 +36,15 @@ const struct algorithm *algorithm_choose(
     if (options->wire == EXCHANGE_BF16) {
         return &algorithm_narrow;
     }
-    if (takes_whole(options, plan, size)) {
-        return &algorithm_whole;
-    }
     if (!plan->aligned) {
-        return &algorithm_partials;
+        return takes_whole(options, plan, size) ? &algorithm_whole : &algorithm_partials;
     }
-    return size <= doubled_at_most(options, plan) ? &algorithm_doubling : &algorithm_halving;
+    if (size <= doubled_at_most(options, plan)) {
+        return &algorithm_doubling;
+    }
+    /* Between two, both are the same messages. */
+    const bool few = plan->nodes > 2 && plan->nodes <= FEW_NODES;
+    return few && size >= EXCHANGE_SLICED_COLUMN ? &algorithm_partials : &algorithm_halving;
 }
 
 static bool is_aligned(const struct plan *plan) {

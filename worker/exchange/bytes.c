@@ -96,17 +96,13 @@ static int64_t partials_floats(const struct job *job, int64_t size, bool small) 
     return sent * (size - own) + own * (job->nodes - 1);
 }
 
-static bool is_few(const struct job *job) {
-    return job->nodes <= 4;
-}
-
 /* Whether a column goes to all others at once. */
 static bool goes_to_all(const struct job *job, int64_t size, int64_t small) {
     int64_t others = -1;
     for (int n = 0; n < job->nodes; n++) {
         others += subtrees(job, n, job->leaves);
     }
-    return (is_few(job) || !job->equals) && size <= small && size * others <= 2 * small;
+    return size <= small && size * others <= 2 * small;
 }
 
 /* In each round all slices but one: the next one's in the first, the one after's in the second. */
@@ -146,11 +142,15 @@ static int64_t column_bytes(
         return bytes * ring_floats(job, size);
     }
     const int64_t small = (int64_t)options->small_bucket;
-    const bool to_all = goes_to_all(job, size, small);
-    if (to_all || !job->equals) {
-        return bytes * partials_floats(job, size, to_all);
+    if (!job->equals) {
+        return bytes * partials_floats(job, size, goes_to_all(job, size, small));
     }
-    return bytes * halving_floats(job, size, size > (is_few(job) ? 2 * small : small));
+    const bool few = job->nodes <= 4;
+    if (size <= (few ? 2 * small : small)) {
+        return bytes * halving_floats(job, size, false);
+    }
+    const bool sliced = few && job->nodes > 2 && size >= EXCHANGE_SLICED_COLUMN;
+    return bytes * (sliced ? partials_floats(job, size, false) : halving_floats(job, size, true));
 }
 
 int64_t exchange_bytes(

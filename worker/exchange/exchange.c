@@ -119,16 +119,18 @@ static status take_slots(struct exchange *exchange) {
     size_t scratch, requests;
     need_most(&scratch, &requests, exchange);
     exchange->slots = exchange->tasks < EXCHANGE_SLOTS ? (int)exchange->tasks : EXCHANGE_SLOTS;
-    scratch = (scratch + 15) / 16 * 16; /* each slot's on a cache line of its own */
+    scratch = (scratch * sizeof(float) + VECTOR_PAGE - 1) / VECTOR_PAGE * VECTOR_PAGE;
     exchange->strip_size = (size_t)exchange->node.depth * NODE_STRIP;
     if (exchange->plan.nodes > 1) {
-        TRY(MEMORY_ALLOCATE(&exchange->scratch, scratch * (size_t)exchange->slots));
+        TRY(arena_init(&exchange->scratch, VECTOR_BEGIN + scratch * (size_t)exchange->slots,
+            exchange->options.threads));
         TRY(MEMORY_ALLOCATE(&exchange->requests, requests * (size_t)exchange->slots));
     }
     TRY(MEMORY_ALLOCATE(
         &exchange->strips, exchange->strip_size * (size_t)exchange->options.threads));
     for (int s = 0; s < exchange->slots && exchange->plan.nodes > 1; s++) {
-        exchange->slot[s].column.scratch = exchange->scratch + scratch * (size_t)s;
+        exchange->slot[s].column.scratch =
+            (float *)(void *)(exchange->scratch.base + VECTOR_BEGIN + scratch * (size_t)s);
         exchange->slot[s].column.requests = exchange->requests + requests * (size_t)s;
     }
     return STATUS_OK;
@@ -177,8 +179,8 @@ void exchange_destroy(struct exchange *exchange) {
     progress_thread_stop(exchange->thread);
     arena_release(&exchange->residual);
     arena_release(&exchange->owed);
+    arena_release(&exchange->scratch);
     free(exchange->requests);
-    free(exchange->scratch);
     free(exchange->strips);
     free(exchange->ranks);
     free(exchange->problem);

@@ -15,9 +15,9 @@
  * columns and several buckets are under way together. Nodes that are a power of two and have equal
  * parts of the tree do it by recursive distance doubling (partner 1, 2, 4, ...) with vector
  * halving, and gather the same way back (Thakur, Rabenseifner, Gropp 2005, with the order of
- * partners that keeps the tree). Otherwise a node has a few subtrees; it sends each to the owner of
- * every slice, who finishes the tree. What is small goes whole to all nodes instead. Ranks that
- * share no memory are nodes of one.
+ * partners that keeps the tree). Otherwise, and where large columns have few nodes, a node sends
+ * each of its subtrees to the owner of every slice, who finishes the tree. What is small goes whole
+ * instead, doubled or to all nodes. Ranks that share no memory are nodes of one.
  *
  * All ranks must make the same calls with the same sizes in the same order. [all] marks what waits
  * for others.
@@ -54,6 +54,9 @@ enum exchange_wire { EXCHANGE_FLOAT32, EXCHANGE_BF16 };
 /* 32 KiB: the time of such a message is latency, and Open MPI still sends it over TCP without
  * asking first. */
 #define EXCHANGE_SMALL_BUCKET 8192
+/* Of at most 4 nodes, columns of so many floats are sliced, not halved. 256 KiB: a message of a
+ * quarter still goes without asking first, and one of a half does not. */
+#define EXCHANGE_SLICED_COLUMN 65536
 
 struct exchange_options {
     enum exchange_algorithm algorithm;
@@ -65,8 +68,8 @@ struct exchange_options {
     size_t bucket_size; /* floats a bucket, at least 1, and below 2 GiB; rounded up to `grain` */
     /* Columns up to so many floats (EXCHANGE_SMALL_BUCKET; 0: none), and of at most 4 nodes up to
      * twice as many, are neither halved nor sliced: every node sends and adds all of it, the same
-     * tree in half as many rounds of messages, and owns it. With few nodes it goes to all of them
-     * at once, where others' subtrees are at most twice as many floats together. */
+     * tree in half as many rounds of messages, and owns it. What would be sliced goes to all at
+     * once, where others' subtrees are at most twice as many floats together. */
     size_t small_bucket;
     size_t grain; /* everything is cut at multiples of so many floats; 0: 1 */
     int vectors;  /* that this rank wants; at least its maximal subtrees, which 0 stands for */

@@ -23,7 +23,8 @@ static void put(const struct exchange *exchange, float *const *sum, size_t from,
     }
 }
 
-static void add_part(const struct exchange *exchange, float *strips, size_t from, size_t to) {
+static void add_part(const struct exchange *exchange, int thread, size_t from, size_t to) {
+    float *strips = exchange->strips + (size_t)thread * exchange->strip_size;
     bool complete = exchange->plan.nodes == 1 && !exchange->options.hold;
     for (size_t at = from, end; at < to; at = end) {
         float *sum[TREE_SUBTREES_LIMIT];
@@ -37,6 +38,11 @@ static void add_part(const struct exchange *exchange, float *strips, size_t from
     }
 }
 
+static void make_part(const struct exchange *exchange, int thread, size_t from, size_t to) {
+    (void)thread;
+    make(exchange, exchange->node.home[0] + from, from, to);
+}
+
 /* A thread's share of [from, to), cut at cache lines and at the grain. */
 static struct range share_of(const struct exchange *exchange, struct range all, int thread) {
     size_t grain = exchange->plan.grain;
@@ -45,34 +51,42 @@ static struct range share_of(const struct exchange *exchange, struct range all, 
     return (struct range){all.from + share.from, all.from + share.to};
 }
 
+typedef void part_function(const struct exchange *exchange, int thread, size_t from, size_t to);
+
+static void run_share(
+    const struct exchange *exchange, struct range all, part_function *run, int thread) {
+    const struct range share = share_of(exchange, all, thread);
+    cpu_flush_denormals();
+    if (share.from < share.to) {
+        run(exchange, thread, share.from, share.to);
+    }
+}
+
+/* A team of one is a team to OpenMP: it is made, and woken by the system, twice a column. */
+static void on_threads(const struct exchange *exchange, struct range all, part_function *run) {
+    const int threads = exchange->adding;
+    if (threads == 1) {
+        run_share(exchange, all, run, 0);
+        return;
+    }
+#pragma omp parallel for num_threads(threads) schedule(static, 1)
+    for (int t = 0; t < threads; t++) {
+        run_share(exchange, all, run, t);
+    }
+}
+
 void exchange_add(struct exchange *exchange, const struct slot *slot) {
     const struct range all = {slot->from, slot->from + slot->column.size};
-    const int threads = exchange->adding;
     if (exchange->plan.filled == 0) {
         if (exchange->maker == NULL) {
             memset(exchange->node.results + all.from, 0, slot->column.size * sizeof(float));
         }
         return;
     }
-#pragma omp parallel for num_threads(threads) schedule(static, 1)
-    for (int t = 0; t < threads; t++) {
-        struct range share = share_of(exchange, all, t);
-        cpu_flush_denormals();
-        add_part(
-            exchange, exchange->strips + (size_t)t * exchange->strip_size, share.from, share.to);
-    }
+    on_threads(exchange, all, add_part);
 }
 
 void exchange_make(struct exchange *exchange, size_t from, size_t to) {
     const struct range all = {from, to};
-    const int threads = exchange->adding;
-    const float *sums = exchange->node.home[0];
-#pragma omp parallel for num_threads(threads) schedule(static, 1)
-    for (int t = 0; t < threads; t++) {
-        struct range share = share_of(exchange, all, t);
-        cpu_flush_denormals();
-        if (share.from < share.to) {
-            make(exchange, sums + share.from, share.from, share.to);
-        }
-    }
+    on_threads(exchange, all, make_part);
 }

@@ -39,8 +39,9 @@ struct exchange {
     size_t buckets, tasks;
     int slots;
     struct slot slot[EXCHANGE_SLOTS];
-    float *scratch, *strips; /* of the slots; [threads][depth][NODE_STRIP] */
-    size_t strip_size;       /* floats a thread */
+    struct arena scratch; /* of the slots */
+    float *strips;        /* [threads][depth][NODE_STRIP] */
+    size_t strip_size;    /* floats a thread */
     struct transport_request *requests;
     int in_flight, most_in_flight;
     struct progress_thread *thread; /* or NULL */

@@ -6,20 +6,20 @@
 
 /* A rank's part: its counters on a page of their own; on the first rank the results; its vectors.
  */
-#define PAGE ((size_t)4096)
+#define VECTORS (VECTOR_PAGE + VECTOR_BEGIN)
 
 static size_t vector_bytes(const struct node *node) {
-    return (node->vector_size * sizeof(float) + PAGE - 1) / PAGE * PAGE;
+    return (node->vector_size * sizeof(float) + VECTOR_PAGE - 1) / VECTOR_PAGE * VECTOR_PAGE;
 }
 
 static float *vector_in(const struct node *node, unsigned char *part, int rank, int index) {
     size_t before = (size_t)index + (rank == 0 ? 1 : 0); /* the results of the first */
-    return (float *)(void *)(part + PAGE + before * vector_bytes(node));
+    return (float *)(void *)(part + VECTORS + before * vector_bytes(node));
 }
 
 static status take_memory(struct node *node, struct transport *transport, int vectors,
     unsigned char **part, int threads, bool shared) {
-    size_t size = PAGE + ((size_t)vectors + (node->rank == 0 ? 1 : 0)) * vector_bytes(node);
+    size_t size = VECTORS + ((size_t)vectors + (node->rank == 0 ? 1 : 0)) * vector_bytes(node);
     if (shared) {
         TRY(share_create(&node->share, transport, size));
         for (int r = 0; r < node->ranks; r++) {
@@ -72,7 +72,7 @@ static status init(struct node *node, struct transport *transport,
     TRY(MEMORY_ALLOCATE(&part, (size_t)node->ranks));
     status result;
     TRY_TO(done, result, take_memory(node, transport, vectors, part, options->threads, shared));
-    node->results = (float *)(void *)(part[0] + PAGE);
+    node->results = (float *)(void *)(part[0] + VECTORS);
     for (int v = 0; v < vectors; v++) {
         node->vector[v] = vector_in(node, part[node->rank], node->rank, v);
     }
