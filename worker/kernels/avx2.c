@@ -76,10 +76,15 @@ KERNEL_INLINE v16 v16_bits_from(uint32_t from, v16 a) {
         _mm256_castsi256_ps(_mm256_sub_epi32(all, high)),
     };
 }
+/* The bytes lie in both halves, where a byte shuffle, one step, makes four of each. */
 KERNEL_INLINE v16 v16_where_byte(const uint8_t *p, uint8_t byte, v16 a) {
-    __m128i same = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)p), _mm_set1_epi8((char)byte));
-    __m256 low = _mm256_castsi256_ps(_mm256_cvtepi8_epi32(same));
-    __m256 high = _mm256_castsi256_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(same, 8)));
+    const __m256i first = _mm256_setr_epi8(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4,
+        4, 5, 5, 5, 5, 6, 6, 6, 6, 7, 7, 7, 7);
+    const __m256i second = _mm256_add_epi8(first, _mm256_set1_epi8(8));
+    __m256i twice = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)p));
+    __m256i same = _mm256_cmpeq_epi8(twice, _mm256_set1_epi8((char)byte));
+    __m256 low = _mm256_castsi256_ps(_mm256_shuffle_epi8(same, first));
+    __m256 high = _mm256_castsi256_ps(_mm256_shuffle_epi8(same, second));
     return (v16){_mm256_and_ps(low, a.low), _mm256_and_ps(high, a.high)};
 }
 KERNEL_INLINE void v16_store_bytes(uint8_t *p, v16 a) {
@@ -89,16 +94,23 @@ KERNEL_INLINE void v16_store_bytes(uint8_t *p, v16 a) {
         _mm_packus_epi32(_mm256_castsi256_si128(high), _mm256_extracti128_si256(high, 1));
     _mm_storeu_si128((__m128i *)p, _mm_packus_epi16(first, second));
 }
+/* Lanes first .. first+7 of the 16 of a and then b, first 0 .. 7. */
+KERNEL_INLINE __m256 beside_eight(__m256 a, __m256 b, int first) {
+    __m256i low = _mm256_castps_si256(a), high = _mm256_castps_si256(b);
+    __m256i middle = _mm256_permute2x128_si256(low, high, 0x21);
+    low = first < 4 ? low : middle;
+    high = first < 4 ? middle : high;
+    switch (first % 4) {
+    case 1: return _mm256_castsi256_ps(_mm256_alignr_epi8(high, low, 4));
+    case 2: return _mm256_castsi256_ps(_mm256_alignr_epi8(high, low, 8));
+    case 3: return _mm256_castsi256_ps(_mm256_alignr_epi8(high, low, 12));
+    default: return _mm256_castsi256_ps(low);
+    }
+}
 KERNEL_INLINE v16 v16_beside(v16 a, v16 b, int first) {
-    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     const __m256 part[5] = {a.low, a.high, b.low, b.high, b.high};
-    __m256i from = _mm256_add_epi32(lane, _mm256_set1_epi32(first % 8)); /* its low bits count */
-    __m256 next = _mm256_castsi256_ps(_mm256_cmpgt_epi32(from, _mm256_set1_epi32(7)));
     const __m256 *at = part + first / 8;
-    __m256 one = _mm256_permutevar8x32_ps(at[0], from);
-    __m256 two = _mm256_permutevar8x32_ps(at[1], from);
-    __m256 three = _mm256_permutevar8x32_ps(at[2], from);
-    return (v16){_mm256_blendv_ps(one, two, next), _mm256_blendv_ps(two, three, next)};
+    return (v16){beside_eight(at[0], at[1], first % 8), beside_eight(at[1], at[2], first % 8)};
 }
 KERNEL_INLINE v16 v16_first(v16 a, int count) {
     const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
