@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "worker/fusion.h"
+#include "worker/handoff.h"
 #include "worker/recompute.h"
 
 #include <stdlib.h>
@@ -237,6 +238,18 @@ static int64_t copied_bytes(const struct net *net, const struct layer *layer, bo
     return bytes;
 }
 
+/* A picture's part of what is kept for backward beside values. */
+static int64_t kept_bytes(const struct net *net, const struct layer *layer) {
+    return (int64_t)(layer->saved_bytes / (size_t)net->options.pictures);
+}
+
+/* What backward reads beside the gradient that it hands on. */
+static int64_t handed_bytes(const struct layer *layer) {
+    struct handoff handoff;
+    const struct epilogue *epilogue = handoff_gradient(&handoff, layer, NULL, NULL);
+    return epilogue != NULL ? epilogue->reads * ends_bytes(layer->input, 1) : 0;
+}
+
 static int64_t forward_bytes(const struct net *net, const struct layer *layer) {
     if (layer->flags & LAYER_VIEW) {
         return 0;
@@ -244,7 +257,8 @@ static int64_t forward_bytes(const struct net *net, const struct layer *layer) {
     if (layer->flags & LAYER_JOINS) {
         return copied_bytes(net, layer, false);
     }
-    return ends_bytes(layer->input, layer->inputs) + ends_bytes(layer->output, layer->outputs);
+    return ends_bytes(layer->input, layer->inputs) + ends_bytes(layer->output, layer->outputs) +
+           kept_bytes(net, layer);
 }
 
 static int64_t backward_bytes(const struct net *net, const struct layer *layer) {
@@ -258,7 +272,8 @@ static int64_t backward_bytes(const struct net *net, const struct layer *layer) 
     int64_t outputs = ends_bytes(layer->output, layer->outputs);
     return outputs + (layer->input[0]->wants_gradient ? inputs : 0) +
            (layer->flags & LAYER_NEEDS_INPUT ? inputs : 0) +
-           (layer->flags & LAYER_NEEDS_OUTPUT ? outputs : 0);
+           (layer->flags & LAYER_NEEDS_OUTPUT ? outputs : 0) + kept_bytes(net, layer) +
+           (layer->input[0]->wants_gradient ? handed_bytes(layer) : 0);
 }
 
 static const char *name_of(const struct layer *layer) {

@@ -145,8 +145,9 @@ struct layer_report {
     /* Bytes of one pass: what the layer makes in memory of its own (values and what it keeps for
      * backward; not where it writes over its input, or into another's place), and its scratch. */
     size_t value_bytes, scratch_bytes;
-    /* Bytes a picture of activations and gradients that a layer of its flags cannot but read or
-     * write, once each: the least traffic of a layer that is not fused with another. */
+    /* Bytes a picture that a layer of its flags cannot but read or write, once each: activations,
+     * gradients, what it keeps for backward, and what it reads for those that it hands its gradient
+     * to. The least traffic of a layer that is not fused with another. */
     int64_t forward_bytes, backward_bytes;
     const struct node *node;
 };

@@ -150,6 +150,11 @@ static void test_net__reads_no_memory_after_its_time(void) {
     "  - batchnorm:\n"                                                                             \
     "  - relu:\n"
 
+#define MODEL_POOLED                                                                               \
+    "input: {channels: 3, height: 8, width: 12}\n"                                                 \
+    "layers: [{conv: {out: 40, kernel: 3, pad: 1}}, {relu: {}}, {maxpool: {kernel: 2}}, "          \
+    "{linear: {out: 21}}]\n"
+
 /* What hands rows on to whom (worker/handoff.h): convolutions of one picture phase and of several,
  * rectified ones whose gradient is needed unmasked elsewhere, forks of many takers, pools. */
 #define MODEL_HANDED                                                                               \
@@ -276,6 +281,18 @@ static void test_net__makes_what_is_concatenated_in_its_place(void) {
     assert_copies(c.net, "inception1.concat", 0, 0);
     assert_copies(c.net, "branches2.0.branches1.concat", 0, 0);
     assert_copies(c.net, "branches2.concat", (80 + 7 + 16) * 42, (7 + 16) * 42); /* lanes move */
+    net_case_release(&c);
+}
+
+/* Of a max-pool that hands its gradient to a relu: the taps that won, and the relu's output. */
+static void test_net__counts_what_a_pool_cannot_but_read_and_write(void) {
+    struct net_case c;
+    net_case_init(&c, MODEL_POOLED, &plain);
+    const int64_t in = 40 * 8 * 12 * (int64_t)sizeof(float), taps = 48 * 4 * 6;
+    const struct layer_report report = net_layer_report(c.net, 2);
+    CU_ASSERT_STRING_EQUAL(report.kind, "maxpool");
+    CU_ASSERT_EQUAL(report.forward_bytes, in + in / 4 + taps);
+    CU_ASSERT_EQUAL(report.backward_bytes, in + in / 4 + taps + in);
     net_case_release(&c);
 }
 
@@ -528,6 +545,7 @@ TEST_MAIN("net", TEST(test_net__models_have_every_kind_of_layer),
     TEST(test_net__gives_the_same_bits_fused_and_unfused),
     TEST(test_net__fuses_what_follows_batch_norm), TEST(test_net__hands_on_what_is_in_cache),
     TEST(test_net__makes_what_is_concatenated_in_its_place),
+    TEST(test_net__counts_what_a_pool_cannot_but_read_and_write),
     TEST(test_net__gives_the_same_bits_in_chunks),
     TEST(test_net__layers_equal_references_in_the_whole),
     TEST(test_net__evaluates_alike_with_and_without_training),
