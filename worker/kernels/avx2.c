@@ -87,13 +87,6 @@ KERNEL_INLINE v16 v16_where_byte(const uint8_t *p, uint8_t byte, v16 a) {
     __m256 high = _mm256_castsi256_ps(_mm256_shuffle_epi8(same, second));
     return (v16){_mm256_and_ps(low, a.low), _mm256_and_ps(high, a.high)};
 }
-KERNEL_INLINE void v16_store_bytes(uint8_t *p, v16 a) {
-    __m256i low = _mm256_cvttps_epi32(a.low), high = _mm256_cvttps_epi32(a.high);
-    __m128i first = _mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1));
-    __m128i second =
-        _mm_packus_epi32(_mm256_castsi256_si128(high), _mm256_extracti128_si256(high, 1));
-    _mm_storeu_si128((__m128i *)p, _mm_packus_epi16(first, second));
-}
 /* Lanes first .. first+7 of the 16 of a and then b, first 0 .. 7. */
 KERNEL_INLINE __m256 beside_eight(__m256 a, __m256 b, int first) {
     __m256i low = _mm256_castps_si256(a), high = _mm256_castps_si256(b);
@@ -119,6 +112,30 @@ KERNEL_INLINE v16 v16_first(v16 a, int count) {
     return (v16){_mm256_and_ps(a.low, _mm256_castsi256_ps(low)),
         _mm256_and_ps(a.high, _mm256_castsi256_ps(high))};
 }
+/* 16 bits a lane, in the order in which two registers pack: the first four of each, then the rest.
+ */
+typedef __m256i b16;
+
+KERNEL_INLINE b16 b16_set1(int x) {
+    return _mm256_set1_epi16((short)x);
+}
+KERNEL_INLINE b16 b16_add(b16 a, b16 b) {
+    return _mm256_add_epi16(a, b);
+}
+KERNEL_INLINE b16 b16_min(b16 a, b16 b) {
+    return _mm256_min_epi16(a, b);
+}
+KERNEL_INLINE b16 b16_select_greater(v16 a, v16 b, b16 x, b16 y) {
+    __m256i low = _mm256_castps_si256(_mm256_cmp_ps(a.low, b.low, _CMP_GT_OQ));
+    __m256i high = _mm256_castps_si256(_mm256_cmp_ps(a.high, b.high, _CMP_GT_OQ));
+    return _mm256_blendv_epi8(y, x, _mm256_packs_epi32(low, high));
+}
+KERNEL_INLINE void b16_store(uint8_t *p, b16 a) {
+    __m256i bytes = _mm256_packus_epi16(a, a);
+    __m128i first = _mm256_castsi256_si128(bytes), second = _mm256_extracti128_si256(bytes, 1);
+    _mm_storeu_si128((__m128i *)p, _mm_unpacklo_epi32(first, second));
+}
+
 KERNEL_INLINE float v16_sum(v16 a) {
     __m256 eight = _mm256_add_ps(a.low, a.high);
     __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));

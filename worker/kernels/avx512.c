@@ -62,9 +62,6 @@ KERNEL_INLINE v16 v16_where_byte(const uint8_t *p, uint8_t byte, v16 a) {
     __m128i bytes = _mm_loadu_si128((const __m128i *)p);
     return _mm512_maskz_mov_ps(_mm_cmpeq_epi8_mask(bytes, _mm_set1_epi8((char)byte)), a);
 }
-KERNEL_INLINE void v16_store_bytes(uint8_t *p, v16 a) {
-    _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(_mm512_cvttps_epi32(a)));
-}
 KERNEL_INLINE v16 v16_beside(v16 a, v16 b, int first) {
     const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     return _mm512_permutex2var_ps(a, _mm512_add_epi32(lane, _mm512_set1_epi32(first)), b);
@@ -72,6 +69,24 @@ KERNEL_INLINE v16 v16_beside(v16 a, v16 b, int first) {
 KERNEL_INLINE v16 v16_first(v16 a, int count) {
     return _mm512_maskz_mov_ps((__mmask16)((1u << count) - 1), a);
 }
+typedef __m128i b16;
+
+KERNEL_INLINE b16 b16_set1(int x) {
+    return _mm_set1_epi8((char)x);
+}
+KERNEL_INLINE b16 b16_add(b16 a, b16 b) {
+    return _mm_add_epi8(a, b);
+}
+KERNEL_INLINE b16 b16_min(b16 a, b16 b) {
+    return _mm_min_epu8(a, b);
+}
+KERNEL_INLINE b16 b16_select_greater(v16 a, v16 b, b16 x, b16 y) {
+    return _mm_mask_blend_epi8(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), y, x);
+}
+KERNEL_INLINE void b16_store(uint8_t *p, b16 a) {
+    _mm_storeu_si128((__m128i *)p, a);
+}
+
 KERNEL_INLINE float v16_sum(v16 a) {
     __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
     __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));

@@ -96,9 +96,6 @@ KERNEL_INLINE v16 v16_where_byte(const uint8_t *p, uint8_t byte, v16 a) {
     LANES r.lane[l] = p[l] == byte ? a.lane[l] : 0.0f;
     return r;
 }
-KERNEL_INLINE void v16_store_bytes(uint8_t *p, v16 a) {
-    LANES p[l] = (uint8_t)a.lane[l];
-}
 KERNEL_INLINE v16 v16_beside(v16 a, v16 b, int first) {
     v16 r;
     LANES r.lane[l] = first + l < 16 ? a.lane[first + l] : b.lane[first + l - 16];
@@ -109,6 +106,34 @@ KERNEL_INLINE v16 v16_first(v16 a, int count) {
     LANES r.lane[l] = l < count ? a.lane[l] : 0.0f;
     return r;
 }
+typedef struct {
+    uint8_t lane[16];
+} b16;
+
+KERNEL_INLINE b16 b16_set1(int x) {
+    b16 r;
+    LANES r.lane[l] = (uint8_t)x;
+    return r;
+}
+KERNEL_INLINE b16 b16_add(b16 a, b16 b) {
+    b16 r;
+    LANES r.lane[l] = (uint8_t)(a.lane[l] + b.lane[l]);
+    return r;
+}
+KERNEL_INLINE b16 b16_min(b16 a, b16 b) {
+    b16 r;
+    LANES r.lane[l] = a.lane[l] < b.lane[l] ? a.lane[l] : b.lane[l];
+    return r;
+}
+KERNEL_INLINE b16 b16_select_greater(v16 a, v16 b, b16 x, b16 y) {
+    b16 r;
+    LANES r.lane[l] = a.lane[l] > b.lane[l] ? x.lane[l] : y.lane[l];
+    return r;
+}
+KERNEL_INLINE void b16_store(uint8_t *p, b16 a) {
+    memcpy(p, a.lane, sizeof a.lane);
+}
+
 KERNEL_INLINE float v16_sum(v16 a) {
     for (int width = 8; width > 0; width /= 2) {
         for (int l = 0; l < width; l++) {

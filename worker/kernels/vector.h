@@ -25,14 +25,23 @@
  *     v16 v16_bits_from(uint32_t from, v16 a)  the floats whose bits are from - (bits of a) / 4
  *     v16 v16_where_byte(const uint8_t *p, uint8_t byte, v16 a)
  *                                              a where p[lane] is `byte`, else 0; any p
- *     void v16_store_bytes(uint8_t *p, v16 a)  whole numbers 0 .. 255 as bytes, any p
  *     v16 v16_beside(v16 a, v16 b, int first)  lanes first .. first+15 of the 32 of a and then b;
- * first 0 .. 16 v16 v16_first(v16 a, int count)          lanes 0 .. count-1 of a, the others 0
+ *                                              first 0 .. 16
+ *     v16 v16_first(v16 a, int count)          lanes 0 .. count-1 of a, the others 0
  *     float v16_sum(v16 a)                     all lanes, by one fixed tree: lane l + lane l+8,
  *                                              then l + l+4, l + l+2, l + l+1
  *     void v16_transpose(float *out, ptrdiff_t out_row, const float *in, ptrdiff_t in_row)
  *                                              out[j * out_row + i] = in[i * in_row + j] for i, j
  *                                              < 16; rows aligned to 64 bytes
+ *
+ * b16 is a whole number 0 .. 255 in every lane, sums not carried:
+ *
+ *     b16 b16_set1(int x)
+ *     b16 b16_add(b16 a, b16 b)
+ *     b16 b16_min(b16 a, b16 b)
+ *     b16 b16_select_greater(v16 a, v16 b, b16 x, b16 y)
+ *                                              a > b ? x : y, lane by lane
+ *     void b16_store(uint8_t *p, b16 a)        any p
  */
 #ifndef WORKER_KERNELS_VECTOR_H
 #define WORKER_KERNELS_VECTOR_H
