@@ -238,9 +238,10 @@ static int64_t copied_bytes(const struct net *net, const struct layer *layer, bo
     return bytes;
 }
 
-/* A picture's part of what is kept for backward beside values. */
+/* A picture's part of what is kept for backward beside values. A rank without leaves has none. */
 static int64_t kept_bytes(const struct net *net, const struct layer *layer) {
-    return (int64_t)(layer->saved_bytes / (size_t)net->options.pictures);
+    const size_t pictures = (size_t)net->options.pictures;
+    return pictures > 0 ? (int64_t)(layer->saved_bytes / pictures) : 0;
 }
 
 /* What backward reads beside the gradient that it hands on. */
