@@ -137,6 +137,7 @@ static void backward_phase(const struct tensor *input_gradient,
     while (sweep_segment_next(&first, &tile.count, &segments)) {
         tile.blocks = runs + first;
         transpose_runs(transposed, runs + first, tile.count, weights, c, channels, phase, &taps);
+        tile.count = sweep_repeats(runs + first, tile.count, taps.width);
         sweep_run(&phase->sweep, tile, channels->blocks, from, to, &c->kernels->product,
             sweep_segment_is_last(&segments) ? epilogue : NULL);
         tile.add = true;

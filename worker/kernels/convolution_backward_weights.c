@@ -152,7 +152,8 @@ static int list_pixels(struct product_block *blocks, int count, const struct cha
     const struct operand *in = chains->input, *out = chains->gradient;
     if (output_pixels(c) == 1) {
         blocks[count++] =
-            (struct product_block){picture * in->picture, picture * out->picture, past - picture};
+            (struct product_block){
+                .a = picture * in->picture, .b = picture * out->picture, .run = past - picture};
         return count;
     }
     bool columns = c->width.output == 1 || (in->row == c->width.output * chains->a_step &&
@@ -164,7 +165,8 @@ static int list_pixels(struct product_block *blocks, int count, const struct cha
         for (int r = row; r < past_row; r += most) {
             rows = past_row - r < most ? past_row - r : most;
             blocks[count++] =
-                (struct product_block){a + r * in->row, b + r * out->row, rows * c->width.output};
+                (struct product_block){
+                    .a = a + r * in->row, .b = b + r * out->row, .run = rows * c->width.output};
         }
     }
     return count;

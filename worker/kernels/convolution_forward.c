@@ -80,6 +80,7 @@ static void forward_tile(const struct tensor *output, const struct operand *inpu
     int first;
     while (sweep_segment_next(&first, &tile.count, &segments)) {
         tile.blocks = runs + first;
+        tile.count = sweep_repeats(runs + first, tile.count, taps.width);
         sweep_run(sweep, tile, channels->blocks, from, to, &c->kernels->product,
             sweep_segment_is_last(&segments) ? epilogue : NULL);
         tile.add = true;

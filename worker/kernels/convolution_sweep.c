@@ -51,6 +51,23 @@ bool sweep_segment_next(int *first, int *count, struct sweep_segments *segments)
     return *count > 0;
 }
 
+int sweep_repeats(struct product_block *runs, int count, int width) {
+    int last = 0;
+    for (int r = 1; r < count; r++) {
+        struct product_block *first = &runs[last];
+        ptrdiff_t step = runs[r].a - runs[r - 1].a;
+        bool follows = runs[r].b == runs[r - 1].b + (ptrdiff_t)runs[r - 1].run * width;
+        if (follows && runs[r].run == first->run &&
+            (first->repeats == 0 || step == first->a_repeat)) {
+            first->repeats++;
+            first->a_repeat = step;
+        } else {
+            runs[++last] = runs[r];
+        }
+    }
+    return count > 0 ? last + 1 : 0;
+}
+
 static int tiles_of(int count, int most_rows) {
     return (count + most_rows - 1) / most_rows;
 }
@@ -184,12 +201,22 @@ struct look_ahead {
     int count, most;
 };
 
+/* At most as many as the tile has runs; short ones ask for nothing. */
+static void look_init(struct look_ahead *look, const struct product_tile *tile) {
+    const int limit = 1 + EPILOGUE_READS;
+    *look = (struct look_ahead){.count = 0};
+    for (int b = 0; b < tile->count && look->most < limit; b++) {
+        look->most += tile->blocks[b].run < CHANNEL_BLOCK ? 0 : tile->blocks[b].repeats + 1;
+    }
+    look->most = look->most < limit ? look->most : limit;
+}
+
 static void look_at(struct look_ahead *look, const float *line, ptrdiff_t other, int rows) {
     if (look->count < look->most) {
         look->ahead[look->count++] = (struct product_ahead){line, other};
         return;
     }
-    for (int i = 0; i < rows; i++, line += CHANNEL_BLOCK) { /* more than the tile has blocks */
+    for (int i = 0; i < rows; i++, line += CHANNEL_BLOCK) { /* more than the tile has runs */
         __builtin_prefetch(line, 0, 2);
         __builtin_prefetch(line + other, 0, 2);
     }
@@ -202,7 +229,6 @@ static void look_ahead(struct look_ahead *look, const struct sweep *sweep, struc
     int rows = first_pixel(sweep, place.inner + 1) - first;
     int pixel = place.middle * sweep->inner.count + first;
     look->count = 0;
-    look->most = tile->count < 1 + EPILOGUE_READS ? tile->count : 1 + EPILOGUE_READS;
     look_at(look, out + out_offset(sweep, place), (vectors - 1) * tile->out_vector, rows);
     for (int i = 0; epilogue != NULL && i < epilogue->epilogue->reads; i++) {
         const struct tensor *tensor = epilogue->epilogue->read[i];
@@ -222,7 +248,8 @@ void sweep_run(const struct sweep *sweep, struct product_tile tile, int vectors,
                            .inner = (int)(from % sweep->tiles)};
     const float *a = tile.a;
     float *out = tile.out;
-    struct look_ahead look = {.count = 0};
+    struct look_ahead look;
+    look_init(&look, &tile);
     product_run *const *run = kernels->pixels[vectors - 1];
     tile.a_stride = sweep->inner.a;
     tile.out_row = sweep->inner.out;

@@ -41,6 +41,10 @@ static inline bool sweep_segment_is_last(const struct sweep_segments *segments) 
     return segments->next == segments->count;
 }
 
+/* Runs at equal distances, whose weights (`width` lanes a row) follow each other, become repeats of
+ * the first, in place. Returns how many are left. */
+int sweep_repeats(struct product_block *runs, int count, int width);
+
 /* The pixels of some pictures in two tensors: `a`, which is read, and `out`. The innermost
  * dimension is cut into register tiles. */
 struct sweep_dimension {

@@ -30,6 +30,9 @@
 struct product_block {
     ptrdiff_t a, b; /* offsets in floats */
     int run;        /* steps, at least 1 */
+    /* Pixels: further runs as long, each a_repeat floats from the one before; `b` goes on. */
+    int repeats;
+    ptrdiff_t a_repeat;
 };
 
 /* Lines of 64 bytes that will be needed soon: one at `line` and one `other` floats further, then
@@ -54,15 +57,15 @@ struct product_tile {
     const float *initial;
     ptrdiff_t initial_row;
     bool add; /* out = out + sum, not out = sum */
-    /* What is asked for meanwhile. With block i of the list what ahead[i] says, two lines a step
-     * or, by sets of small tiles, two for each row; who gives none has `out` asked for first.
-     * Weights: with the blocks after the last of these what lies a_ahead from their `a`, or, where
-     * that is 0, b_ahead from both vectors of their `b`. */
+    /* What is asked for meanwhile. With run i what ahead[i] says, two lines a step or, by sets of
+     * small tiles, two for each row; who gives none has `out` asked for first. Weights: with the
+     * blocks after the last of these what lies a_ahead from their `a`, or, where that is 0, b_ahead
+     * from both vectors of their `b`. */
     const struct product_ahead *ahead;
     int aheads;
     ptrdiff_t a_ahead, b_ahead;
     /* Pixels: from `a` to that of the next tile (0: there is none), whose lines sets of small tiles
-     * ask for with each block. */
+     * ask for with each run. */
     ptrdiff_t a_next;
 };
 

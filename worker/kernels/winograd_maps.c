@@ -34,10 +34,9 @@ struct maps {
 
 /* The working memory of one thread. */
 struct memory {
-    float *in;                    /* [frequencies: in_step][in blocks: block_step][group][16] */
-    float *out;                   /* [frequencies: out_step][out blocks: block_step][group][16] */
-    float *room;                  /* one tile at the edge, or the taps of one transposed block */
-    struct product_block *blocks; /* [2]: of tiles one and two vectors wide */
+    float *in;   /* [frequencies: in_step][in blocks: block_step][group][16] */
+    float *out;  /* [frequencies: out_step][out blocks: block_step][group][16] */
+    float *room; /* one tile at the edge, or the taps of one transposed block */
 };
 
 static size_t room_floats(const struct convolution *c) {
@@ -56,8 +55,6 @@ static size_t place_memory(struct memory *memory, char *start, const struct conv
     next += side;
     memory->room = (float *)(void *)next;
     next += room_floats(c) * sizeof(float);
-    memory->blocks = (struct product_block *)(void *)next;
-    next += convolution_align(PRODUCT_VECTORS * most * sizeof(struct product_block));
     return (size_t)(next - start);
 }
 
@@ -146,18 +143,15 @@ static void transform_in(
 static void multiply(const struct maps *m, const struct memory *memory, int count) {
     const struct product_kernels *kernels = &m->c->kernels->product;
     int blocks = m->out->tile[0].other_blocks, pieces = (count + kernels->rows - 1) / kernels->rows;
-    for (int b = 0; b < blocks * PRODUCT_VECTORS; b++) {
-        int width = b < blocks ? CHANNEL_BLOCK : 2 * CHANNEL_BLOCK, block = b % blocks;
-        memory->blocks[b] = (struct product_block){
-            block * m->block_step, (ptrdiff_t)block * CHANNEL_BLOCK * width, CHANNEL_BLOCK};
-    }
+    const struct product_block all = {
+        .run = CHANNEL_BLOCK, .repeats = blocks - 1, .a_repeat = m->block_step};
     for (int f = 0; f < m->c->winograd->frequencies; f++) {
         for (int t = 0; t < m->out->tiles; t++) {
             const struct channel_tile *channels = &m->out->tile[t];
             struct product_tile tile = {
                 .b = m->weights + f * m->weights_step + tile_weights(m, t),
-                .blocks = memory->blocks + (channels->blocks - 1) * blocks,
-                .count = blocks,
+                .blocks = &all,
+                .count = 1,
                 .a_stride = CHANNEL_BLOCK,
                 .b_step = channel_tile_width(channels),
                 .b_vector = CHANNEL_BLOCK,

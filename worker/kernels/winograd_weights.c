@@ -236,7 +236,7 @@ static void multiply(float *sums, const struct job *job, const struct channel_ti
     int block, int count, int frequency) {
     const struct convolution *c = job->c;
     const struct product_kernels *kernels = &c->kernels->product;
-    const struct product_block run = {0, 0, count};
+    const struct product_block run = {.run = count};
     struct product_tile tile = {
         .b = job->memory.gradient + frequency * job->gradient_step +
              channels->block * job->block_step,
