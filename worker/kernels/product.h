@@ -58,9 +58,9 @@ struct product_tile {
     ptrdiff_t initial_row;
     bool add; /* out = out + sum, not out = sum */
     /* What is asked for meanwhile. With run i what ahead[i] says, two lines a step or, by sets of
-     * small tiles, two for each row; who gives none has `out` asked for first. Weights: with the
-     * blocks after the last of these what lies a_ahead from their `a`, or, where that is 0, b_ahead
-     * from both vectors of their `b`. */
+     * small tiles, two for each row; who gives none has `out` asked for first. Weights, but for
+     * sets of small tiles: with the blocks after the last of these what lies a_ahead from their
+     * `a`, or, where that is 0, b_ahead from both vectors of their `b`. */
     const struct product_ahead *ahead;
     int aheads;
     ptrdiff_t a_ahead, b_ahead;
