@@ -211,14 +211,15 @@ static void look_init(struct look_ahead *look, const struct product_tile *tile) 
     look->most = look->most < limit ? look->most : limit;
 }
 
-static void look_at(struct look_ahead *look, const float *line, ptrdiff_t other, int rows) {
+static void look_at(struct look_ahead *look, struct product_ahead lines, int rows) {
     if (look->count < look->most) {
-        look->ahead[look->count++] = (struct product_ahead){line, other};
+        look->ahead[look->count++] = lines;
         return;
     }
-    for (int i = 0; i < rows; i++, line += CHANNEL_BLOCK) { /* more than the tile has runs */
+    for (const float *line = lines.line; rows > 0;
+         rows--, line += lines.step) { /* more than the tile has runs */
         __builtin_prefetch(line, 0, 2);
-        __builtin_prefetch(line + other, 0, 2);
+        __builtin_prefetch(line + lines.other, 0, 2);
     }
 }
 
@@ -229,14 +230,18 @@ static void look_ahead(struct look_ahead *look, const struct sweep *sweep, struc
     int rows = first_pixel(sweep, place.inner + 1) - first;
     int pixel = place.middle * sweep->inner.count + first;
     look->count = 0;
-    look_at(look, out + out_offset(sweep, place), (vectors - 1) * tile->out_vector, rows);
+    look_at(look,
+        (struct product_ahead){
+            out + out_offset(sweep, place), (vectors - 1) * tile->out_vector, tile->out_row},
+        rows);
     for (int i = 0; epilogue != NULL && i < epilogue->epilogue->reads; i++) {
         const struct tensor *tensor = epilogue->epilogue->read[i];
         int width = tensor->shape.width;
+        const float *line = tensor_at(
+            tensor, epilogue->picture + place.outer, epilogue->block, pixel / width, pixel % width);
         look_at(look,
-            tensor_at(tensor, epilogue->picture + place.outer, epilogue->block, pixel / width,
-                pixel % width),
-            (vectors - 1) * tensor->block_stride, rows);
+            (struct product_ahead){line, (vectors - 1) * tensor->block_stride, CHANNEL_BLOCK},
+            rows);
     }
 }
 
@@ -268,7 +273,7 @@ void sweep_run(const struct sweep *sweep, struct product_tile tile, int vectors,
         next = place_after(place, sweep);
         tile.a_next = number + 1 < to ? a_offset(sweep, next) - a_offset(sweep, place) : 0;
         look.count = 0;
-        if (number + 1 < to && tile.out_row == CHANNEL_BLOCK) {
+        if (number + 1 < to) {
             look_ahead(&look, sweep, next, &tile, out, vectors, epilogue);
         }
         tile.aheads = look.count;

@@ -36,10 +36,10 @@ struct product_block {
 };
 
 /* Lines of 64 bytes that will be needed soon: one at `line` and one `other` floats further, then
- * those that follow each of them. */
+ * those `step` floats after each of them, and so on. */
 struct product_ahead {
     const float *line;
-    ptrdiff_t other;
+    ptrdiff_t other, step;
 };
 
 /* All strides in floats; `b`, `out` and `initial` are aligned to 64 bytes in every block and row.
