@@ -39,13 +39,14 @@ def convolutions(options, network, batch):
     return {line_of(layer, batch): layer for layer in layers if layer["kind"] == "conv"}
 
 
-def bench_program(options, name):
-    return os.path.join(os.path.dirname(options.program), "bench", name)
+def bench_program(program, name):
+    """The one built with this `convoy`."""
+    return os.path.join(os.path.dirname(program), "bench", name)
 
 
 def measure_line(options, line):
     """Its directions, as bench_products says; none where it fails."""
-    command = [bench_program(options, "bench_products"), "--lines", "--threads", "2", "--rounds",
+    command = [bench_program(options.program, "bench_products"), "--lines", "--threads", "2", "--rounds",
                str(options.layer_rounds)] + ["--cpu-time"] * options.cpu_time
     rows = run(command, environment(options), text=line)
     return rows[0] if rows else []
