@@ -14,7 +14,7 @@ import subprocess
 import sys
 
 MEMBER = re.compile(r"^(\S+):\s+file format")
-FUNCTION = re.compile(r"^[0-9a-f]+ <(\w+)>:")
+FUNCTION = re.compile(r"^[0-9a-f]+ <(\w+)(?:\.[\w.]+)?>:")  # a clone has its original's name
 INSTRUCTION = re.compile(r"^\s*([0-9a-f]+):\s+(\S.*)")
 JUMP = re.compile(r"^j\w+\s+([0-9a-f]+)\b")
 STACK = re.compile(r"\(%r[sb]p\b|,%r[sb]p\b")
@@ -78,6 +78,8 @@ def check(lines):
             continue
         products = products_of(isa, name)
         if products == 0:
+            if TILE.match(name) and any("fmadd" in text for _, text in body):
+                complaints.append(f"{isa} {name}: has its halves' loops in it, where nobody looks")
             continue
         loops = [loop for loop in innermost_loops(body)
                  if sum("fmadd" in text for text in loop) >= products]
