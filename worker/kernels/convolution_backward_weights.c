@@ -10,7 +10,9 @@
 #define CHAIN_PIXELS 128
 #define CUT_PIXELS   512
 /* A chain is summed in pieces of at most so many pixels (or one row), so that what a piece reads of
- * one block of inputs and two of gradients stays in a first-level cache. Changes no bit. */
+ * one block of inputs and two of gradients stays in a first-level cache. Changes no bit. Sets of
+ * small tiles read less in a cycle and take a chain of neighbours as a whole: 5 to 7 % faster on
+ * AVX2, where hardware looks ahead (strided ones take 6 to 8 % longer that way). */
 #define PIECE_PIXELS 208
 /* Partial sums of this size, a few of them, stay in a second-level cache beside the pixels of two
  * chains: with twice as much 1x1 layers take 1 to 4 % longer. */
@@ -55,8 +57,10 @@ static size_t most_chains(const struct convolution *c) {
     return (size_t)c->pictures * (size_t)(chains > 1 ? chains : 1);
 }
 
-static int pieces_of(int pixels) {
-    return (pixels + PIECE_PIXELS - 1) / PIECE_PIXELS;
+static int pieces_of(int pixels, const struct chains *chains, const struct convolution *c) {
+    bool small = c->kernels->product.lanes == CHANNEL_BLOCK && !c->depthwise;
+    bool whole = small && chains->a_step == CHANNEL_BLOCK;
+    return whole ? 1 : (pixels + PIECE_PIXELS - 1) / PIECE_PIXELS;
 }
 
 /* Floats of one row. */
@@ -151,22 +155,20 @@ static int list_pixels(struct product_block *blocks, int count, const struct cha
     const struct convolution *c, int picture, int past, int row, int past_row) {
     const struct operand *in = chains->input, *out = chains->gradient;
     if (output_pixels(c) == 1) {
-        blocks[count++] =
-            (struct product_block){
-                .a = picture * in->picture, .b = picture * out->picture, .run = past - picture};
+        blocks[count++] = (struct product_block){
+            .a = picture * in->picture, .b = picture * out->picture, .run = past - picture};
         return count;
     }
     bool columns = c->width.output == 1 || (in->row == c->width.output * chains->a_step &&
                                                out->row == c->width.output * chains->b_step);
-    int rows = past_row - row, pieces = pieces_of(rows * c->width.output);
+    int rows = past_row - row, pieces = pieces_of(rows * c->width.output, chains, c);
     int most = columns ? (rows + pieces - 1) / pieces : 1;
     for (; picture < past; picture++) {
         ptrdiff_t a = picture * in->picture, b = picture * out->picture;
         for (int r = row; r < past_row; r += most) {
             rows = past_row - r < most ? past_row - r : most;
-            blocks[count++] =
-                (struct product_block){
-                    .a = a + r * in->row, .b = b + r * out->row, .run = rows * c->width.output};
+            blocks[count++] = (struct product_block){
+                .a = a + r * in->row, .b = b + r * out->row, .run = rows * c->width.output};
         }
     }
     return count;
@@ -335,7 +337,7 @@ static void sum_chain(const struct slots *slots, int into, bool add, const struc
     for (int r = chain->first; r < past; r++) {
         pixels += chains->blocks[r].run;
     }
-    int pieces = pieces_of(pixels), number = 1;
+    int pieces = pieces_of(pixels, chains, slots->c), number = 1;
     for (struct chain piece = {chain->first, 0}; piece.first < past; piece.first += piece.count) {
         int mark = (int)((int64_t)pixels * number++ / pieces);
         for (piece.count = 0; piece.first + piece.count < past; piece.count++) {
