@@ -124,7 +124,6 @@ static void backward_phase(const struct tensor *input_gradient,
     struct product_tile tile = {
         .a = tensor_at(output_gradient, picture, 0, phase->height.offset, phase->width.offset),
         .b = transposed,
-        .b_step = taps.width,
         .b_vector = CHANNEL_BLOCK,
         .out = tensor_at(
             input_gradient, picture, channels->block, phase->height.first, phase->width.first),

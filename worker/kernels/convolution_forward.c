@@ -65,7 +65,6 @@ static void forward_tile(const struct tensor *output, const struct operand *inpu
     struct product_tile tile = {
         .a = input->data + picture * input->picture,
         .b = weights + channels->offset,
-        .b_step = taps.width,
         .b_vector = CHANNEL_BLOCK,
         .out = tensor_at(output, picture, channels->block, 0, 0),
         .out_vector = output->block_stride,

@@ -14,7 +14,8 @@
  *     weights   i + k * a_stride   backward-weights   input channels  output pixels
  *
  * and `b` is packed weights, transposed weights, and the output's gradient; 16 lanes of it are
- * channels. Weights are packed: for pixels b_step is 16 * vectors and b_vector 16.
+ * channels. Weights are packed: for pixels b_step is known and not read, 16 * vectors, and
+ * b_vector 16.
  *
  * How large a tile is changes no bit: no sum is ever shared between lanes or rows.
  */

@@ -153,7 +153,6 @@ static void multiply(const struct maps *m, const struct memory *memory, int coun
                 .blocks = &all,
                 .count = 1,
                 .a_stride = CHANNEL_BLOCK,
-                .b_step = channel_tile_width(channels),
                 .b_vector = CHANNEL_BLOCK,
                 .out_row = CHANNEL_BLOCK,
                 .out_vector = m->block_step,
