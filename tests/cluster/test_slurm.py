@@ -68,8 +68,12 @@ class Slurm(unittest.TestCase):
     def wait(self, number, what, run):
         limit = time.monotonic() + PATIENCE
         while not what(self.job(number)):
-            self.assertLess(time.monotonic(), limit, f"{self.job(number)}\n{self.output(run)}")
+            self.assertLess(time.monotonic(), limit, self.told(number, run))
             time.sleep(0.5)
+
+    def told(self, number, run):
+        """All that is known of a job, for who asks why it failed."""
+        return f"{self.job(number)}\n{self.slurm.logs()}\n{self.output(run)}"
 
     def output(self, run):
         path = os.path.join(self.folder, f"{run}.out")
@@ -86,7 +90,7 @@ class Slurm(unittest.TestCase):
         for run, number in jobs.items():
             self.wait(number, lambda job: job["Restarts"] == "1" or job["JobState"] == "FAILED",
                       run)
-            self.assertEqual(self.job(number)["Restarts"], "1", self.output(run))
+            self.assertEqual(self.job(number)["Restarts"], "1", self.told(number, run))
             self.assertIn("SIGUSR1", self.output(run))
             stopped = lab.last_step(self.lab.path(run, "metrics.jsonl"))
             print(f"{run}: stopped at step {stopped}")
@@ -98,7 +102,7 @@ class Slurm(unittest.TestCase):
             self.slurm.run("scontrol", "update", f"JobId={number}", "StartTime=now")
         for run, number in jobs.items():
             self.wait(number, lambda job: job["JobState"] in ("COMPLETED", "FAILED"), run)
-            self.assertEqual(self.job(number)["JobState"], "COMPLETED", self.output(run))
+            self.assertEqual(self.job(number)["JobState"], "COMPLETED", self.told(number, run))
             found = self.lab.checkpoint(run)
             self.assertTrue(lab.same_files(self.wanted, found), f"{found}\n{self.output(run)}")
 

@@ -60,14 +60,30 @@ def peak(command, folder):
     return usage.ru_maxrss * 1024
 
 
-def shared_fairly(pid):
-    """Proportional set size of a process: its own pages, and of those it shares its share."""
+def fields(pid, file):
+    """Bytes by name, of a file of /proc; none where the process has ended."""
     try:
-        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
-            lines = [line.split() for line in file if line.startswith("Pss:")]
+        with open(f"/proc/{pid}/{file}", encoding="ascii", errors="replace") as lines:
+            words = [line.split() for line in lines]
     except OSError:
-        return 0  # it has ended
-    return int(lines[0][1]) << 10 if lines else 0
+        return {}
+    return {word[0]: int(word[1]) << 10 for word in words if len(word) == 3 and word[2] == "kB"}
+
+
+def shared(pids):
+    """What processes share by memory and by files, each page counted once. They are looked at one
+    after the other, and what one lets go of meanwhile becomes a share of those that come after it,
+    too: in both orders, and the less counts."""
+    def look(order):
+        found = [fields(pid, "smaps_rollup") for pid in order]
+        return sum(one.get("Pss_Shmem:", 0) + one.get("Pss_File:", 0) for one in found)
+    return min(look(pids), look(pids[::-1]))
+
+
+def own_peak(seen):
+    """The most that a process had to itself, by its own account: what it held at most but for what
+    it shares, which stays."""
+    return seen.get("VmHWM:", 0) - seen.get("RssShmem:", 0) - seen.get("RssFile:", 0)
 
 
 def children(pid):
@@ -83,21 +99,26 @@ def children(pid):
 
 
 def node_peak(command, folder, ranks):
-    """Bytes that all ranks of mpirun held at most, what they share counted once; looked at again
-    and again while they run."""
+    """Bytes that all ranks of mpirun held at most, what they share counted once. That is looked at
+    again and again while they run; what each has to itself, which may last for a moment, is the
+    kernel's word."""
     with open(os.path.join(folder, "said"), "w+", encoding="utf-8") as said:
         process = subprocess.Popen(command, cwd=folder, env=bench.environment(), stdout=said,
                                    stderr=subprocess.STDOUT)
-        most, looks = 0, 0
+        most, looks, seen = 0, 0, {}
         while process.poll() is None:
-            here = children(process.pid)
-            most = max(most, sum(map(shared_fairly, here)))
-            looks += len(here) == ranks
+            if len(seen) < ranks:
+                seen = {pid: {} for pid in children(process.pid)}
+            for pid, before in seen.items():
+                for name, size in fields(pid, "status").items():
+                    before[name] = max(size, before.get(name, 0))
+            most = max(most, shared(list(seen)))
+            looks += len(seen) == ranks
             time.sleep(0.02)
         said.seek(0)
         if process.returncode or looks < 3:
             raise AssertionError(f"{' '.join(command)}: exit {process.returncode}, {looks} looks:\n{said.read()}")
-    return most
+    return most + sum(map(own_peak, seen.values()))
 
 
 class Memory(bench.Bench):
