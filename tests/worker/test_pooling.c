@@ -4,10 +4,12 @@
 #include "worker/kernels/kernels.h"
 
 #include <math.h>
+#include <string.h>
 
-#define ROWS    4
-#define COLUMNS 40 /* of the input */
-#define LANES   16
+#define ROWS      4
+#define COLUMNS   40 /* of the input */
+#define LANES     16
+#define UNTOUCHED 0xa5 /* a byte */
 
 static _Alignas(64) float in[ROWS][COLUMNS][LANES];
 
@@ -38,6 +40,15 @@ static bool search(
     return finite;
 }
 
+/* Whether nothing was written from byte `first` on. */
+static bool is_untouched(const void *memory, size_t first, size_t bytes) {
+    const uint8_t *byte = memory;
+    while (first < bytes && byte[first] == UNTOUCHED) {
+        first++;
+    }
+    return first == bytes;
+}
+
 static void check_window(const struct pooling_kernels *kernels, int stride, int rows, int columns) {
     const struct pooling_window window = {
         .rows = rows,
@@ -51,6 +62,8 @@ static void check_window(const struct pooling_kernels *kernels, int stride, int 
     _Alignas(64) float out[COLUMNS][LANES];
     uint8_t place[COLUMNS][LANES];
     int wrong = 0;
+    memset(out, UNTOUCHED, sizeof out);
+    memset(place, UNTOUCHED, sizeof place);
     kernels->max(&out[0][0], &place[0][0], &in[0][0][0], stride, &window, pixels);
     for (int i = 0; i < pixels * LANES; i++) {
         int p = i / LANES, lane = i % LANES, tap = 0;
@@ -62,6 +75,8 @@ static void check_window(const struct pooling_kernels *kernels, int stride, int 
         }
     }
     CU_ASSERT_EQUAL(wrong, 0);
+    CU_ASSERT(is_untouched(out, (size_t)pixels * sizeof out[0], sizeof out));
+    CU_ASSERT(is_untouched(place, (size_t)pixels * sizeof place[0], sizeof place));
 }
 
 static void check_all(const struct pooling_kernels *kernels) {
