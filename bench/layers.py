@@ -46,8 +46,8 @@ def bench_program(program, name):
 
 def measure_line(options, line):
     """Its directions, as bench_products says; none where it fails."""
-    command = [bench_program(options.program, "bench_products"), "--lines", "--threads", "2", "--rounds",
-               str(options.layer_rounds)] + ["--cpu-time"] * options.cpu_time
+    command = [bench_program(options.program, "bench_products"), "--lines", "--threads", "2",
+               "--rounds", str(options.layer_rounds)] + ["--cpu-time"] * options.cpu_time
     rows = run(command, environment(options), text=line)
     return rows[0] if rows else []
 

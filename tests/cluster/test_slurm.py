@@ -68,7 +68,8 @@ class Slurm(unittest.TestCase):
     def wait(self, number, what, run):
         limit = time.monotonic() + PATIENCE
         while not what(self.job(number)):
-            self.assertLess(time.monotonic(), limit, self.told(number, run))
+            if time.monotonic() > limit:
+                self.fail(self.told(number, run))
             time.sleep(0.5)
 
     def told(self, number, run):

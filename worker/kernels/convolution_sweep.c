@@ -216,8 +216,8 @@ static void look_at(struct look_ahead *look, struct product_ahead lines, int row
         look->ahead[look->count++] = lines;
         return;
     }
-    for (const float *line = lines.line; rows > 0;
-         rows--, line += lines.step) { /* more than the tile has runs */
+    /* More than the tile has runs. */
+    for (const float *line = lines.line; rows > 0; rows--, line += lines.step) {
         __builtin_prefetch(line, 0, 2);
         __builtin_prefetch(line + lines.other, 0, 2);
     }
